@@ -1,0 +1,109 @@
+import type { FlowErrorData } from "./error.ts";
+import type { Observation } from "./observation.ts";
+
+/**
+ * A definition as a user's module makes it: plain data as the builder functions got it, in TOML's key spelling. Not validated yet.
+ */
+export interface RawDefinition {
+  readonly kind: "streaming_pipeline" | "connection";
+  readonly name: string;
+  /** The call's arguments as plain data, camelCase keys already turned into TOML's snake_case. */
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Where the builder was called: the user's own file and line. */
+  readonly origin: { readonly file: string; readonly line?: number; readonly column?: number };
+}
+
+/** Where the engine finds the definitions: a TOML file that it reads itself, a TOML text, or what a user's module defined. */
+export type DefinitionInput =
+  | { readonly from: "toml_file"; readonly path: string }
+  | { readonly from: "toml_text"; readonly text: string; readonly name: string }
+  | {
+    readonly from: "module";
+    readonly module: string;
+    readonly definitions: readonly RawDefinition[];
+  };
+
+/** One thing that the engine isolate is asked to do. Plain data: it crosses isolates. */
+export type EngineRequest =
+  | {
+    readonly do: "consume";
+    readonly input: DefinitionInput;
+    /** Which streaming pipeline of a module; needed when it defines more than one. */
+    readonly pipeline?: string;
+    readonly untilEnd: boolean;
+  }
+  | { readonly do: "consume_list"; readonly input: DefinitionInput }
+  | { readonly do: "connections_list"; readonly input?: DefinitionInput }
+  | { readonly do: "connections_check"; readonly name: string; readonly input?: DefinitionInput }
+  /** Runs a query over a local DuckDB or Parquet file and returns a small table (the demo's last step). */
+  | { readonly do: "query_file"; readonly path: string; readonly sql: string };
+
+/** What a finished consume run tells. */
+export interface ConsumeSummary {
+  readonly pipeline: string;
+  readonly rowsConsumed: number;
+  readonly rowsWritten: number;
+  readonly rowsDeadLettered: number;
+  readonly rowsDropped: number;
+  readonly batches: number;
+  readonly elapsedMs: number;
+  /** `end`: the sources ended; `stopped`: somebody asked for it. */
+  readonly reason: "end" | "stopped";
+}
+
+/** A row of `flow connections list`. `shown` is redacted. */
+export interface ConnectionListing {
+  readonly name: string;
+  readonly kind: string;
+  readonly shown: string;
+  /** Where it was found: `EMATIX_FLOW_DSN_X`, a file, `module`. */
+  readonly from: string;
+}
+
+/** A row of `flow consume-list`. */
+export interface PipelineListing {
+  readonly name: string;
+  readonly sources: readonly string[];
+  readonly targets: readonly string[];
+}
+
+/** The answer to an {@link EngineRequest}, by its `do`. */
+export type EngineResult =
+  | { readonly did: "consume"; readonly summary: ConsumeSummary }
+  | { readonly did: "consume_list"; readonly pipelines: readonly PipelineListing[] }
+  | { readonly did: "connections_list"; readonly connections: readonly ConnectionListing[] }
+  | {
+    readonly did: "connections_check";
+    readonly name: string;
+    readonly shown: string;
+    readonly detail: string;
+  }
+  | {
+    readonly did: "query_file";
+    readonly columns: readonly string[];
+    readonly rows: readonly (readonly string[])[];
+  };
+
+/** How a run is asked to stop: `drain` finishes and commits the batch, `now` drops everything under way. */
+export type StopMode = "drain" | "now";
+
+/** Messages to the engine isolate. */
+export type ToEngine =
+  | { readonly type: "start"; readonly request: EngineRequest; readonly scratchDir: string }
+  | { readonly type: "stop"; readonly mode: StopMode };
+
+/** Messages from the engine isolate. */
+export type FromEngine =
+  | { readonly type: "observation"; readonly observation: Observation }
+  | { readonly type: "result"; readonly result: EngineResult }
+  | { readonly type: "error"; readonly error: FlowErrorData };
+
+/** What `src/app.ts` offers to every host (the engine Worker, a script that imports flow, a test). */
+export interface RunHooks {
+  readonly observe: (observation: Observation) => void;
+  /** Aborted to stop the run; `signal.reason` is the {@link StopMode}. Aborting `drain` first and `now` later is done with two signals. */
+  readonly drain: AbortSignal;
+  readonly now: AbortSignal;
+  /** A directory that only this run uses. Made by the host, which also removes it. */
+  readonly scratchDir: string;
+}

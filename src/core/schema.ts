@@ -1,0 +1,51 @@
+/**
+ * A column of a relation. `type` is the engine's own type text, such as `BIGINT`, `DECIMAL(18,2)`,
+ * `STRUCT(a BIGINT, b VARCHAR)`, `VARCHAR[]` or `TIMESTAMP WITH TIME ZONE`.
+ */
+export interface Column {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** A column as a target declares it. */
+export interface TargetColumn extends Column {
+  /** The type in the target's own words (`character varying(10)`), for messages. */
+  readonly nativeType: string;
+  readonly nullable: boolean;
+  /** Longest text in characters, where the target limits it. */
+  readonly maxLength?: number;
+  /** True when the target fills the column by itself when it is left out (default, identity, generated). */
+  readonly hasDefault: boolean;
+  /** True when the column holds JSON text (json, jsonb): structs and lists are serialised into it. */
+  readonly json?: boolean;
+}
+
+/**
+ * Columns that a source adds to every row. They are in the relation `source` under `transform.sql`; they are written to a
+ * target only when the SQL names them or an existing target table has a column of that name.
+ */
+export const METADATA_COLUMNS = [
+  "_event_ts",
+  "_partition",
+  "_offset",
+  "_key",
+  "_headers",
+] as const;
+
+/** One of {@link METADATA_COLUMNS}. */
+export type MetadataColumn = typeof METADATA_COLUMNS[number];
+
+/** True for the names of {@link METADATA_COLUMNS}. */
+export function isMetadataColumn(name: string): name is MetadataColumn {
+  return (METADATA_COLUMNS as readonly string[]).includes(name);
+}
+
+/** The name as a quoted SQL identifier (`"a""b"`), the form shared by DuckDB, Postgres and SQLite. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** The text as an SQL string literal (`'it''s'`). */
+export function quoteLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
