@@ -16,9 +16,10 @@ export interface Session {
   /** The columns that a query would have, without running it. A query that does not bind throws `sql_invalid` (user). */
   describe(query: string): Promise<Column[]>;
   /**
-   * The result of `query` as CSV or newline JSON text in order, in byte pieces of about a megabyte, rendered by the engine.
+   * The result of `query` as text in order, in byte pieces of about a megabyte, rendered by the engine.
    * Pieces do not end at line ends. The bytes of a piece are valid until the next one is asked for.
-   * CSV: no header unless asked, NULL is empty and unquoted, an empty text is `""`, quotes are doubled, lines end in \n.
+   * `ndjson`: the query gives one VARCHAR column of JSON texts (see `jsonRow`), which become the lines.
+   * `csv`: no header unless asked, NULL is empty and unquoted, an empty text is `""`, quotes are doubled, lines end in \n.
    */
   exportText(
     query: string,
@@ -37,19 +38,22 @@ export interface Session {
 
 /**
  * Raw payloads with their metadata, as a source hands them to the engine: one entry per row in every array.
- * `payload` holds all payloads one after the other; row i is `payload.subarray(starts[i], ends[i])`; a row with
- * `starts[i] === -1` has no payload (NULL; a Kafka tombstone).
+ * `payload` holds the payloads in order; row i is `payload.subarray(starts[i], ends[i])`; a row with `starts[i] === -1` has no payload
+ * (NULL; a Kafka tombstone). Leave a gap of exactly one byte between a payload and the next: the engine then takes all of
+ * them at once without copying (it writes a separator into the gaps).
  */
 export interface PayloadRows {
   readonly count: number;
   readonly payload: Uint8Array;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
-  /** Kafka partition numbers. */
+  /** Kafka partition numbers; with `partitionNames`, indexes into it. */
   readonly partitions: Int32Array;
+  /** Makes `_partition` a VARCHAR with these names (files). */
+  readonly partitionNames?: readonly string[];
   readonly offsets: BigInt64Array;
-  /** Microseconds since the epoch. */
-  readonly eventTimesMicros: BigInt64Array;
+  /** Microseconds since the epoch; absent when the rows have no time of their own (`_event_ts` is NULL then). */
+  readonly eventTimesMicros?: BigInt64Array;
   /** Message keys; absent when nobody asked for them. Same layout as the payloads. */
   readonly keys?: {
     readonly bytes: Uint8Array;
@@ -70,7 +74,7 @@ export interface Engine {
   newName(prefix: string): string;
   /**
    * Makes the table `name` from raw payloads: `_payload` (VARCHAR for `text`, BLOB for `bytes`), `_partition` INTEGER,
-   * `_offset` BIGINT, `_event_ts` TIMESTAMPTZ, `_key` VARCHAR, `_headers` VARCHAR (JSON), `_row` BIGINT (0, 1, 2 … in the
+   * `_offset` BIGINT, `_event_ts` TIMESTAMPTZ, `_key` VARCHAR, `_headers` VARCHAR (JSON), ROW_COLUMN BIGINT (0, 1, 2 … in the
    * order given). With `text`, a payload that is not UTF-8 becomes NULL in `_payload` and its bytes stand in
    * `_undecodable` BLOB (NULL for every other row).
    */

@@ -1,0 +1,252 @@
+import {
+  BIGINT,
+  BLOB,
+  blobValue,
+  BOOLEAN,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  type DuckDBType,
+  type DuckDBValue,
+  type DuckDBVector,
+  INTEGER,
+  TIMESTAMPTZ,
+  VARCHAR,
+} from "@duckdb/node-api";
+import { ROW_COLUMN } from "../core/batch.ts";
+import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
+import type { PayloadRows } from "../core/session.ts";
+
+/** Stands between payloads when all of them are bound as one value. Not allowed inside JSON text, so JSON never holds it. */
+const SEPARATOR = 0x1e;
+/** Rows of a data chunk: DuckDB's vector size. */
+const CHUNK_ROWS = 2048;
+
+/**
+ * Makes the raw table `name` (see `Engine.ingestPayloads`). Text payloads take the fast way: all of them bound as one value that the
+ * engine decodes and splits, the numbers beside them copied as typed arrays; no payload becomes a JavaScript string. When that cannot
+ * be (a payload that is not UTF-8 or holds the separator), the rows are appended one by one.
+ */
+export async function ingest(
+  connection: DuckDBConnection,
+  name: string,
+  rows: PayloadRows,
+  as: "text" | "bytes",
+  metaName: string,
+): Promise<void> {
+  const table = quoteIdentifier(name);
+  const meta = quoteIdentifier(metaName);
+  try {
+    if (as === "text" && rows.count > 0) {
+      await createMetadata(connection, metaName, rows, false);
+      if (await ingestSplit(connection, table, meta, rows)) return;
+    }
+    await createMetadata(connection, metaName, rows, true);
+    await connection.run(
+      as === "bytes" ? rawTable(table, rows, "payload_bytes", "NULL::BLOB", meta) : rawTable(
+        table,
+        rows,
+        "try(decode(payload_bytes))",
+        "CASE WHEN try(decode(payload_bytes)) IS NULL THEN payload_bytes END",
+        meta,
+      ),
+    );
+  } finally {
+    await connection.run(`DROP TABLE IF EXISTS ${meta}`);
+  }
+}
+
+function rawTable(
+  table: string,
+  rows: PayloadRows,
+  payload: string,
+  undecodable: string,
+  from: string,
+): string {
+  const partition = rows.partitionNames === undefined
+    ? "_partition"
+    : `([${rows.partitionNames.map(quoteLiteral).join(", ")}]::VARCHAR[])[_partition + 1]`;
+  return `CREATE TABLE ${table} AS SELECT ${payload} AS _payload, ${undecodable} AS _undecodable, ` +
+    `${partition} AS _partition, _offset, ` +
+    `${rows.eventTimesMicros === undefined ? "NULL::TIMESTAMPTZ AS _event_ts" : "_event_ts"}, ` +
+    `${rows.keys === undefined ? "NULL::VARCHAR AS _key" : "_key"}, ` +
+    `${rows.headers === undefined ? "NULL::VARCHAR AS _headers" : "_headers"}, ` +
+    `${ROW_COLUMN} FROM ${from}`;
+}
+
+async function ingestSplit(
+  connection: DuckDBConnection,
+  table: string,
+  meta: string,
+  rows: PayloadRows,
+): Promise<boolean> {
+  const joined = joinPayloads(rows);
+  const statement = await connection.prepare(
+    rawTable(
+      table,
+      rows,
+      rows.starts.subarray(0, rows.count).includes(-1)
+        ? "CASE WHEN has_payload THEN piece END"
+        : "piece",
+      "NULL::BLOB",
+      `(SELECT unnest(string_split(decode($1::BLOB), chr(${SEPARATOR}))) AS piece) POSITIONAL JOIN ${meta}`,
+    ),
+  );
+  try {
+    statement.bindBlob(1, joined);
+    await statement.run();
+  } catch (error) {
+    // Not UTF-8 somewhere: only the slow way can say which row.
+    if (error instanceof Error && error.message.includes("could not convert blob to UTF8")) {
+      return false;
+    }
+    throw error;
+  } finally {
+    statement.destroySync();
+  }
+  const counted = await connection.runAndReadAll(`SELECT count(*) AS n FROM ${table}`);
+  if (Number(counted.getRows()[0]?.[0]) === rows.count) return true;
+  // A payload holds the separator.
+  await connection.run(`DROP TABLE ${table}`);
+  return false;
+}
+
+/**
+ * All payloads with a separator between them. Payloads that lie with a gap of one byte between them are used in place: the gap becomes
+ * the separator.
+ */
+function joinPayloads(rows: PayloadRows): Uint8Array {
+  const { payload, starts, ends, count } = rows;
+  let inPlace = starts[0] !== -1;
+  for (let row = 1; inPlace && row < count; row += 1) {
+    inPlace = starts[row] === (ends[row - 1] ?? 0) + 1;
+  }
+  if (inPlace) {
+    for (let row = 0; row < count - 1; row += 1) payload[ends[row] ?? 0] = SEPARATOR;
+    return payload.subarray(starts[0] ?? 0, ends[count - 1] ?? 0);
+  }
+  let length = count - 1;
+  for (let row = 0; row < count; row += 1) {
+    if (starts[row] !== -1) length += (ends[row] ?? 0) - (starts[row] ?? 0);
+  }
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (let row = 0; row < count; row += 1) {
+    if (row > 0) joined[at++] = SEPARATOR;
+    const start = starts[row] ?? -1;
+    if (start === -1) continue;
+    const piece = payload.subarray(start, ends[row]);
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
+}
+
+/** One column of the table of metadata that stands beside the payloads while they are split. */
+interface MetaColumn {
+  readonly declaration: string;
+  readonly type: DuckDBType;
+  /** Fills the vector with `length` rows from row `from`. */
+  fill(vector: DuckDBVector, from: number, length: number): void;
+}
+
+function metaColumns(rows: PayloadRows, withPayloads: boolean): MetaColumn[] {
+  const { keys, headers, eventTimesMicros } = rows;
+  const rowNumbers = new BigInt64Array(CHUNK_ROWS);
+  const texts = new TextDecoder();
+  const numbers =
+    (array: Int32Array | BigInt64Array): MetaColumn["fill"] => (vector, from, length) =>
+      copyNumbers(vector, array.subarray(from, from + length));
+  const items =
+    (item: (row: number) => DuckDBValue): MetaColumn["fill"] => (vector, from, length) => {
+      for (let row = 0; row < length; row += 1) vector.setItem(row, item(from + row));
+      vector.flush();
+    };
+  const columns: MetaColumn[] = [
+    { declaration: "_partition INTEGER", type: INTEGER, fill: numbers(rows.partitions) },
+    { declaration: "_offset BIGINT", type: BIGINT, fill: numbers(rows.offsets) },
+    {
+      declaration: `${ROW_COLUMN} BIGINT`,
+      type: BIGINT,
+      fill: (vector, from, length) => {
+        for (let row = 0; row < length; row += 1) rowNumbers[row] = BigInt(from + row);
+        copyNumbers(vector, rowNumbers.subarray(0, length));
+      },
+    },
+  ];
+  if (eventTimesMicros !== undefined) {
+    columns.push({
+      declaration: "_event_ts TIMESTAMPTZ",
+      type: TIMESTAMPTZ,
+      fill: numbers(eventTimesMicros),
+    });
+  }
+  if (keys !== undefined) {
+    columns.push({
+      declaration: "_key VARCHAR",
+      type: VARCHAR,
+      fill: items((row) => {
+        const start = keys.starts[row] ?? -1;
+        return start === -1 ? null : texts.decode(keys.bytes.subarray(start, keys.ends[row]));
+      }),
+    });
+  }
+  if (headers !== undefined) {
+    columns.push({
+      declaration: "_headers VARCHAR",
+      type: VARCHAR,
+      fill: items((row) => headers[row] ?? null),
+    });
+  }
+  if (withPayloads) {
+    columns.push({
+      declaration: "payload_bytes BLOB",
+      type: BLOB,
+      fill: items((row) => {
+        const start = rows.starts[row] ?? -1;
+        return start === -1 ? null : blobValue(rows.payload.subarray(start, rows.ends[row]));
+      }),
+    });
+  } else if (rows.starts.subarray(0, rows.count).includes(-1)) {
+    columns.push({
+      declaration: "has_payload BOOLEAN",
+      type: BOOLEAN,
+      fill: items((row) => rows.starts[row] !== -1),
+    });
+  }
+  return columns;
+}
+
+/** Makes the table of the metadata that the rows have, and of the payloads when they cannot be split. */
+async function createMetadata(
+  connection: DuckDBConnection,
+  metaName: string,
+  rows: PayloadRows,
+  withPayloads: boolean,
+): Promise<void> {
+  const columns = metaColumns(rows, withPayloads);
+  await connection.run(
+    `CREATE OR REPLACE TABLE ${quoteIdentifier(metaName)} ` +
+      `(${columns.map((column) => column.declaration).join(", ")})`,
+  );
+  const appender = await connection.createAppender(metaName);
+  const chunk = DuckDBDataChunk.create(columns.map((column) => column.type));
+  for (let from = 0; from < rows.count; from += CHUNK_ROWS) {
+    const length = Math.min(CHUNK_ROWS, rows.count - from);
+    chunk.reset();
+    chunk.rowCount = length;
+    columns.forEach((column, at) => column.fill(chunk.getColumnVector(at), from, length));
+    appender.appendDataChunk(chunk);
+  }
+  appender.closeSync();
+}
+
+/** Copies a typed array into a vector of the same width. */
+function copyNumbers(vector: DuckDBVector, numbers: Int32Array | BigInt64Array): void {
+  // The vector's own buffer is private in the client's types, though it is the documented layout of every fixed-width vector;
+  // item-wise access would make a bigint or number object per value.
+  const items = (vector as unknown as { items: Int32Array | BigInt64Array }).items;
+  if (items instanceof BigInt64Array && numbers instanceof BigInt64Array) items.set(numbers);
+  else if (items instanceof Int32Array && numbers instanceof Int32Array) items.set(numbers);
+  else throw new TypeError("the vector does not have the width of the numbers");
+  vector.flush();
+}

@@ -1,0 +1,225 @@
+import {
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  type DuckDBPreparedStatement,
+  type DuckDBValue,
+} from "@duckdb/node-api";
+import { FlowError } from "../core/error.ts";
+import { type Column, quoteLiteral } from "../core/schema.ts";
+import type { Session, SqlValue } from "../core/session.ts";
+
+const READ_PIECE_BYTES = 1 << 20;
+let exports = 0;
+
+/** A {@link Session} on one DuckDB connection. */
+export class DuckdbSession implements Session {
+  readonly connection: DuckDBConnection;
+  readonly #scratchDir: string;
+  readonly #onClose: () => void;
+  /** DuckDB serialises statements of a connection by a lock that blocks a pool thread; a queue here does not. */
+  #tail: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(connection: DuckDBConnection, scratchDir: string, onClose: () => void) {
+    this.connection = connection;
+    this.#scratchDir = scratchDir;
+    this.#onClose = onClose;
+  }
+
+  run(sql: string, params?: readonly SqlValue[]): Promise<void> {
+    return this.#queued(sql, async () => {
+      if (params === undefined) {
+        await this.connection.run(sql);
+        return;
+      }
+      await this.#prepared(sql, params, (statement) => statement.run());
+    });
+  }
+
+  rows<Row = Record<string, SqlValue>>(sql: string, params?: readonly SqlValue[]): Promise<Row[]> {
+    return this.#queued(sql, async () => {
+      const reader = params === undefined
+        ? await this.connection.runAndReadAll(sql)
+        : await this.#prepared(sql, params, (statement) => statement.runAndReadAll());
+      return reader.getRowObjects().map((row) => {
+        const plain: Record<string, SqlValue> = {};
+        for (const [name, value] of Object.entries(row)) plain[name] = toSqlValue(value);
+        return plain as Row;
+      });
+    });
+  }
+
+  describe(query: string): Promise<Column[]> {
+    return this.#queued(query, async () => {
+      const statement = await this.connection.prepare(query);
+      try {
+        const columns: Column[] = [];
+        for (let at = 0; at < statement.columnCount; at += 1) {
+          columns.push({ name: statement.columnName(at), type: String(statement.columnType(at)) });
+        }
+        return columns;
+      } finally {
+        statement.destroySync();
+      }
+    });
+  }
+
+  async *exportText(
+    query: string,
+    format: "csv" | "ndjson",
+    options: { readonly header?: boolean; readonly delimiter?: string } = {},
+  ): AsyncIterable<Uint8Array> {
+    const path = this.#newFile("txt");
+    const header = options.header ?? false;
+    // Lines of JSON are written as they are: no quoting, and a delimiter that JSON text cannot hold.
+    const dialect = format === "csv"
+      ? `HEADER ${header}, DELIMITER ${quoteLiteral(options.delimiter ?? ",")}`
+      : `HEADER false, DELIMITER '\x1f', QUOTE '', ESCAPE ''`;
+    try {
+      await this.run(`COPY (${query}) TO ${quoteLiteral(path)} (FORMAT csv, ${dialect})`);
+      using file = await Deno.open(path, { read: true });
+      const piece = new Uint8Array(READ_PIECE_BYTES);
+      for (;;) {
+        const length = await file.read(piece);
+        if (length === null) break;
+        yield piece.subarray(0, length);
+      }
+    } finally {
+      await removeFile(path);
+    }
+  }
+
+  async exportParquet(
+    query: string,
+    compression: "uncompressed" | "snappy" | "gzip" | "zstd",
+  ): Promise<string> {
+    const path = this.#newFile("parquet");
+    try {
+      await this.run(
+        `COPY (${query}) TO ${quoteLiteral(path)} (FORMAT parquet, COMPRESSION ${compression})`,
+      );
+    } catch (error) {
+      await removeFile(path);
+      throw error;
+    }
+    return path;
+  }
+
+  interrupt(): void {
+    if (!this.#closed) this.connection.interrupt();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.connection.interrupt();
+    await this.#tail.catch(() => {});
+    this.connection.closeSync();
+    this.#onClose();
+  }
+
+  #newFile(extension: string): string {
+    exports += 1;
+    return `${this.#scratchDir}/export_${exports}.${extension}`;
+  }
+
+  #queued<T>(sql: string, work: () => Promise<T>): Promise<T> {
+    if (this.#closed) {
+      return Promise.reject(
+        new FlowError("cannot run a statement: the session is closed", {
+          code: "engine_closed",
+          domain: "internal",
+        }),
+      );
+    }
+    const result = this.#tail.then(work).catch((error: unknown) => {
+      throw toSqlError(error, sql);
+    });
+    this.#tail = result.catch(() => {});
+    return result;
+  }
+
+  async #prepared<T>(
+    sql: string,
+    params: readonly SqlValue[],
+    work: (statement: DuckDBPreparedStatement) => Promise<T>,
+  ): Promise<T> {
+    const statement = await this.connection.prepare(sql);
+    try {
+      params.forEach((value, at) => bindValue(statement, at + 1, value));
+      return await work(statement);
+    } finally {
+      statement.destroySync();
+    }
+  }
+}
+
+function bindValue(statement: DuckDBPreparedStatement, index: number, value: SqlValue): void {
+  if (value === null) statement.bindNull(index);
+  else if (typeof value === "string") statement.bindVarchar(index, value);
+  else if (typeof value === "bigint") statement.bindBigInt(index, value);
+  else if (typeof value === "boolean") statement.bindBoolean(index, value);
+  else if (typeof value === "number") statement.bindDouble(index, value);
+  else statement.bindBlob(index, value);
+}
+
+function toSqlValue(value: DuckDBValue): SqlValue {
+  if (value === null || typeof value !== "object") return value as SqlValue;
+  if (value instanceof DuckDBBlobValue) return value.bytes;
+  return String(value);
+}
+
+const USER_ERRORS = /^(Parser|Binder|Catalog|Permission|Invalid Input|Not implemented|Invalid)\b/;
+
+/**
+ * Errors of the engine as {@link FlowError}s: `sql_invalid` when the statement cannot be bound, `sql_denied` when it reaches for a file or
+ * setting, `sql_failed` when data made it fail (Conversion, Out of Range …), `sql_interrupted` after `interrupt()`.
+ */
+export function toSqlError(error: unknown, sql: string): FlowError {
+  if (error instanceof FlowError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/^INTERRUPT/i.test(message)) {
+    return new FlowError("the statement was interrupted", {
+      code: "sql_interrupted",
+      domain: "internal",
+      retryable: true,
+      cause: error,
+    });
+  }
+  if (/^Permission Error/.test(message) || message.includes("configuration has been locked")) {
+    const path = /"([^"]+)"/.exec(message)?.[1];
+    return new FlowError(
+      path === undefined
+        ? `SQL was denied: ${firstLine(message)}`
+        : `SQL was denied access to '${path}'`,
+      {
+        code: "sql_denied",
+        domain: "user",
+        hint: "SQL sees the relation `source` and nothing of the file system or network; " +
+          "read files through a source such as object_store_local, with --allow-read=PATH",
+        cause: error,
+      },
+    );
+  }
+  if (USER_ERRORS.test(message)) {
+    return new FlowError(message.trim(), { code: "sql_invalid", domain: "user", cause: error });
+  }
+  return new FlowError(message.trim(), {
+    code: "sql_failed",
+    domain: "user",
+    details: { sql: sql.length > 300 ? `${sql.slice(0, 300)}…` : sql },
+    cause: error,
+  });
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? text;
+}
+
+async function removeFile(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
