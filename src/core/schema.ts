@@ -35,6 +35,15 @@ export const METADATA_COLUMNS = [
 /** One of {@link METADATA_COLUMNS}. */
 export type MetadataColumn = typeof METADATA_COLUMNS[number];
 
+/** The engine types of {@link METADATA_COLUMNS} as Kafka fills them; files have a VARCHAR `_partition`. */
+export const METADATA_TYPES: Readonly<Record<MetadataColumn, string>> = {
+  _event_ts: "TIMESTAMP WITH TIME ZONE",
+  _partition: "INTEGER",
+  _offset: "BIGINT",
+  _key: "VARCHAR",
+  _headers: "VARCHAR",
+};
+
 /** True for the names of {@link METADATA_COLUMNS}. */
 export function isMetadataColumn(name: string): name is MetadataColumn {
   return (METADATA_COLUMNS as readonly string[]).includes(name);

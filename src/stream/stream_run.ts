@@ -1,0 +1,441 @@
+import type { SourceBatch } from "../core/batch.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Decoder } from "../core/decoder.ts";
+import { describeError, FlowError } from "../core/error.ts";
+import { failpoint } from "../core/failpoint.ts";
+import type { Observation, Observe } from "../core/observation.ts";
+import type { PartitionRef, StoredOffset } from "../core/offset.ts";
+import type { ConsumeSummary } from "../core/request.ts";
+import type { Column } from "../core/schema.ts";
+import type { Engine, Session } from "../core/session.ts";
+import type { Source } from "../core/source.ts";
+import type { PlannedTarget, StreamPlan } from "../plan/plan.ts";
+import { BatchAligner } from "./batch_aligner.ts";
+import { deadLettersOf, type Refusal, rejectAction, rejectionError } from "./dead_letters.ts";
+import { mergeSources } from "./merge_sources.ts";
+import { OffsetLedger } from "./offset_ledger.ts";
+import type { OffsetStore } from "./offset_store.ts";
+import { BatchPreparer, type PreparedEpoch } from "./prepare.ts";
+
+/** What a run needs from its host. */
+export interface StreamRunContext {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly observe: Observe;
+  readonly untilEnd: boolean;
+  /** Finish and commit what is under way, then end. */
+  readonly drain: AbortSignal;
+  /** Drop what is under way. */
+  readonly now: AbortSignal;
+  readonly offsetStore: OffsetStore;
+  createDecoder(
+    batch: SourceBatch,
+    source: number,
+    preferred: readonly Column[] | undefined,
+  ): Decoder;
+}
+
+/** A fence lost this many times in a row without a commit in between ends the run. */
+const MAX_FENCES_IN_A_ROW = 5;
+
+/**
+ * One run of a streaming pipeline: batches come from the sources, are aligned to the offsets, decoded, transformed, written and committed.
+ *
+ * Stages overlap: while epoch N is written, epoch N+1 is decoded and transformed, and the sources read ahead. Commits happen one after
+ * the other. Everything that waits is bounded: one epoch being written, one prepared, one per source asked for.
+ *
+ * @example
+ * ```ts
+ * const summary = await new StreamRun(planStream(spec, connectors), context).run();
+ * ```
+ */
+export class StreamRun {
+  readonly #plan: StreamPlan;
+  readonly #context: StreamRunContext;
+  readonly #sinkSession: Session;
+  readonly #preparer: BatchPreparer;
+  readonly #aligner: BatchAligner;
+  readonly #ledger: OffsetLedger;
+  /** Sinks that keep offsets, in ledger order; without any, the offset store is the ledger's only target. */
+  readonly #keepers: readonly PlannedTarget[];
+  readonly #usesStore: boolean;
+  readonly #stopReading = new AbortController();
+  #epoch = 0;
+  /** Rises when everything planned is thrown away; prepared epochs of an older generation are dropped. */
+  #generation = 0;
+  #fencesInARow = 0;
+  #inFlight = 0;
+  #whenQuiet: (() => void)[] = [];
+  #reassigning: Promise<unknown> = Promise.resolve();
+  readonly #totals = { consumed: 0, written: 0, deadLettered: 0, dropped: 0, batches: 0 };
+
+  private constructor(
+    plan: StreamPlan,
+    context: StreamRunContext,
+    sessions: { readonly sink: Session; readonly stage: Session },
+  ) {
+    this.#plan = plan;
+    this.#context = context;
+    this.#sinkSession = sessions.sink;
+    this.#keepers = plan.spec.delivery === "at_least_once"
+      ? []
+      : plan.sources.every(({ source }) => source.traits.seekable)
+      ? plan.targets.filter(({ sink }) => sink.traits.transactional)
+      : [];
+    this.#usesStore = this.#keepers.length === 0 &&
+      plan.sources.some(({ source }) => source.traits.seekable && !source.traits.storesPositions);
+    this.#ledger = new OffsetLedger(this.#usesStore ? 1 : this.#keepers.length);
+    this.#aligner = new BatchAligner(context.engine, sessions.stage, this.#ledger);
+    this.#preparer = new BatchPreparer(plan, context, sessions.stage);
+  }
+
+  /** Runs the plan until its sources end or somebody stops it. */
+  static async run(plan: StreamPlan, context: StreamRunContext): Promise<ConsumeSummary> {
+    const sink = await context.engine.connect();
+    const stage = await context.engine.connect();
+    const run = new StreamRun(plan, context, { sink, stage });
+    const onNow = () => {
+      sink.interrupt();
+      stage.interrupt();
+    };
+    context.now.addEventListener("abort", onNow, { once: true });
+    try {
+      return await run.#run();
+    } finally {
+      context.now.removeEventListener("abort", onNow);
+      await sink.close();
+      await stage.close();
+    }
+  }
+
+  async #run(): Promise<ConsumeSummary> {
+    const { spec, sources, targets, delivery, notes } = this.#plan;
+    const { clock, drain, now } = this.#context;
+    const startedAt = clock.monotonic();
+    this.#tell({
+      kind: "run_started",
+      pipeline: spec.name,
+      sources: sources.map(({ source }) => source.sourceId),
+      targets: targets.map(({ sink }) => sink.targetId),
+      delivery,
+    });
+    for (const message of notes) this.#tell({ kind: "notice", pipeline: spec.name, message });
+    const stop = () => this.#stopReading.abort();
+    for (const signal of [drain, now]) {
+      if (signal.aborted) stop();
+      else signal.addEventListener("abort", stop, { once: true });
+    }
+    try {
+      await this.#open();
+      this.#tell({ kind: "ready", pipeline: spec.name });
+      await this.#loop();
+    } finally {
+      for (const signal of [drain, now]) signal.removeEventListener("abort", stop);
+      await this.#close();
+    }
+    return {
+      pipeline: spec.name,
+      rowsConsumed: this.#totals.consumed,
+      rowsWritten: this.#totals.written,
+      rowsDeadLettered: this.#totals.deadLettered,
+      rowsDropped: this.#totals.dropped,
+      batches: this.#totals.batches,
+      elapsedMs: Math.round(clock.monotonic() - startedAt),
+      reason: drain.aborted || now.aborted ? "stopped" : "end",
+    };
+  }
+
+  async #open(): Promise<void> {
+    const { spec, sources, targets, deadLetters } = this.#plan;
+    const { engine, clock, observe, untilEnd, now } = this.#context;
+    for (const target of targets) {
+      await target.sink.open({
+        pipeline: spec.name,
+        engine,
+        clock,
+        observe,
+        exactlyOnce: this.#keepers.includes(target),
+      }, now);
+    }
+    if (deadLetters?.to === "sink") await deadLetters.sink.open(now);
+    await this.#preparer.open();
+    await this.#loadOffsets();
+    for (const { source } of sources) {
+      await source.open({
+        pipeline: spec.name,
+        engine,
+        clock,
+        observe,
+        untilEnd,
+        wantedMetadata: this.#preparer.wantedMetadata,
+        storedPositions: (partitions) => this.#storedPositions(partitions),
+        maxBatchBytes: spec.maxBatchBytes,
+        maxBatchRows: spec.maxBatchRows,
+        maxBatchWaitMs: spec.maxBatchWaitMs,
+      }, this.#stopReading.signal);
+    }
+  }
+
+  async #close(): Promise<void> {
+    const { sources, targets, deadLetters } = this.#plan;
+    const closing = await Promise.allSettled([
+      ...sources.map(({ source }) => source.close()),
+      ...targets.map(({ sink }) => sink.close()),
+      ...(deadLetters?.to === "sink" ? [deadLetters.sink.close()] : []),
+    ]);
+    for (const result of closing) {
+      // What was written is committed already; a failure to say good-bye must not hide the run's own outcome.
+      if (result.status === "rejected") {
+        this.#tell({
+          kind: "notice",
+          pipeline: this.#plan.spec.name,
+          message: `closing failed: ${describeError(result.reason)}`,
+        });
+      }
+    }
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, now } = this.#context;
+    let committing: Promise<void> = Promise.resolve();
+    const events = mergeSources(
+      this.#plan.sources.map(({ source }) => source),
+      this.#stopReading.signal,
+    );
+    try {
+      for await (const event of events) {
+        if (event.batch === undefined) {
+          this.#tell({ kind: "idle", pipeline: this.#plan.spec.name });
+          continue;
+        }
+        const handedOverAt = clock.monotonic();
+        await this.#reassigning;
+        // Counted before aligning: an assignment must not move the plan between aligning a batch and committing it.
+        this.#inFlight += 1;
+        try {
+          for (const piece of await this.#align(event.source, event.batch)) {
+            const generation = this.#generation;
+            const prepared = await this.#preparer.prepare(piece, event.source);
+            await committing;
+            this.#inFlight += 1;
+            committing = this.#commitPrepared(prepared, generation, handedOverAt);
+            // A failure is awaited before the next commit or at the end; reading stops at once.
+            committing.catch(() => this.#stopReading.abort());
+          }
+        } finally {
+          this.#settled();
+        }
+      }
+    } catch (error) {
+      await committing;
+      throw error;
+    }
+    await committing;
+    if (now.aborted && this.#inFlight > 0) {
+      throw new FlowError("the run was stopped before its batch was committed", {
+        code: "run_stopped",
+        domain: "user",
+      });
+    }
+  }
+
+  /** The batch in pieces that fit onto the ledger's plan; what was read before is cut away, what leaves a gap is sought again. */
+  async #align(source: Source, batch: SourceBatch): Promise<SourceBatch[]> {
+    failpoint("source_batch_read");
+    const { pieces, seek } = await this.#aligner.align(batch);
+    if (seek.length > 0) await source.seek(seek);
+    return pieces;
+  }
+
+  async #commitPrepared(
+    epoch: PreparedEpoch,
+    generation: number,
+    handedOverAt: number,
+  ): Promise<void> {
+    const { clock } = this.#context;
+    try {
+      if (generation !== this.#generation || this.#context.now.aborted) return;
+      const startedAt = clock.monotonic();
+      const { written, refusals } = await this.#write(epoch);
+      this.#fencesInARow = 0;
+      await this.#acknowledge(epoch);
+      this.#totals.consumed += epoch.source.rows;
+      this.#totals.written += written;
+      this.#totals.batches += 1;
+      this.#tell({
+        kind: "batch_committed",
+        pipeline: this.#plan.spec.name,
+        epoch: this.#epoch,
+        rowsConsumed: epoch.source.rows,
+        rowsWritten: written,
+        bytes: epoch.source.bytes,
+        latencyMs: clock.monotonic() - handedOverAt,
+        stageMs: { ...epoch.stageMs, write: clock.monotonic() - startedAt },
+      });
+      await this.#preparer.dropRefusals(refusals);
+    } catch (error) {
+      if (!(error instanceof FlowError) || error.code !== "offset_fenced") throw error;
+      await this.#recoverFence(error);
+    } finally {
+      await this.#preparer.release(epoch);
+      this.#settled();
+    }
+  }
+
+  /** One epoch into every target that lacks it: rows, dead letters, offsets. */
+  async #write(epoch: PreparedEpoch): Promise<{ written: number; refusals: Refusal[] }> {
+    this.#epoch += 1;
+    const ranges = epoch.source.ranges;
+    // Targets without transactions come first: after a crash in between, the offsets that the others keep make the epoch come again.
+    const order = [...this.#plan.targets].sort((a, b) =>
+      Number(a.sink.traits.transactional) - Number(b.sink.traits.transactional)
+    );
+    const active = order.filter((target) => {
+      const keeper = this.#keepers.indexOf(target);
+      return keeper === -1 || !this.#ledger.has(keeper, ranges);
+    });
+    const refusals: Refusal[] = [...epoch.refusals];
+    let written: number | undefined;
+    const begun: PlannedTarget[] = [];
+    try {
+      for (const target of active) {
+        failpoint("before_begin");
+        await target.sink.begin(this.#epoch);
+        begun.push(target);
+        let count = 0;
+        for (const part of epoch.parts) {
+          if (part.rows === 0) continue;
+          const rejected = await target.sink.write(
+            this.#preparer.forTarget(part, target),
+            this.#sinkSession,
+            this.#context.now,
+          );
+          count += part.rows - (rejected?.count ?? 0);
+          if (rejected !== undefined) {
+            refusals.push({ stage: "write", rejected, source: epoch.source });
+          }
+        }
+        written ??= count;
+        failpoint("after_write");
+      }
+      await this.#routeRefusals(refusals, begun);
+      for (const target of begun) {
+        failpoint("before_commit");
+        const keeper = this.#keepers.indexOf(target);
+        await target.sink.commit(keeper === -1 ? [] : this.#ledger.moves(keeper, ranges));
+        if (keeper !== -1) this.#ledger.committed(keeper, ranges);
+        failpoint("after_commit");
+      }
+    } catch (error) {
+      for (const target of begun) await target.sink.abort();
+      throw error;
+    }
+    return { written: written ?? 0, refusals };
+  }
+
+  async #routeRefusals(
+    refusals: readonly Refusal[],
+    begun: readonly PlannedTarget[],
+  ): Promise<void> {
+    const { spec, deadLetters } = this.#plan;
+    for (const refusal of refusals) {
+      const { stage, rejected } = refusal;
+      if (rejected.count === 0) continue;
+      const action = rejectAction(stage, spec.transformOnError, deadLetters !== undefined);
+      if (action === "fail") throw await rejectionError(this.#sinkSession, refusal);
+      let example = "";
+      if (action === "dead_letter" && deadLetters !== undefined) {
+        failpoint("before_dead_letters");
+        const pieces = deadLettersOf(this.#sinkSession, refusal, {
+          pipeline: spec.name,
+          attempt: 1,
+          failedAtMs: this.#context.clock.now(),
+        });
+        for await (const letters of pieces) {
+          example ||= letters[0]?.error ?? "";
+          if (deadLetters.to === "sink") await deadLetters.sink.write(letters);
+          else if (begun.includes(deadLetters.target)) {
+            await deadLetters.target.sink.writeDeadLetters?.(deadLetters.table, letters);
+          }
+        }
+        failpoint("after_dead_letters");
+        this.#totals.deadLettered += rejected.count;
+      } else {
+        this.#totals.dropped += rejected.count;
+      }
+      this.#tell({
+        kind: "rows_rejected",
+        pipeline: spec.name,
+        stage,
+        rows: rejected.count,
+        action: action === "dead_letter" ? "dead_letter" : "drop",
+        example,
+      });
+    }
+  }
+
+  async #acknowledge(epoch: PreparedEpoch): Promise<void> {
+    failpoint("before_acknowledge");
+    const { ranges, sourceId } = epoch.source;
+    if (this.#usesStore) {
+      await this.#context.offsetStore.save(ranges);
+      this.#ledger.committed(0, ranges);
+    }
+    const source = this.#plan.sources.find((planned) => planned.source.sourceId === sourceId);
+    await source?.source.acknowledge(
+      ranges.map(({ partition, to }) => ({ sourceId, partition, position: to })),
+    );
+    failpoint("after_acknowledge");
+  }
+
+  async #loadOffsets(): Promise<void> {
+    if (this.#usesStore) this.#ledger.load(0, await this.#context.offsetStore.load());
+    for (const [index, { sink }] of this.#keepers.entries()) {
+      this.#ledger.load(index, await sink.storedOffsets());
+    }
+  }
+
+  /**
+   * Answers a source that got partitions assigned. Waits until nothing is under way (a batch read before the assignment may still be
+   * on its way into the target), then reads the offsets afresh.
+   */
+  #storedPositions(partitions: readonly PartitionRef[]): Promise<readonly StoredOffset[]> {
+    const answer = (async () => {
+      while (this.#inFlight > 0) {
+        await new Promise<void>((resolve) => this.#whenQuiet.push(resolve));
+      }
+      await this.#loadOffsets();
+      return this.#ledger.resume(partitions);
+    })();
+    this.#reassigning = Promise.allSettled([this.#reassigning, answer]);
+    return answer;
+  }
+
+  /** Another process went on from these offsets: everything planned is dropped and read again from where the targets are now. */
+  async #recoverFence(error: FlowError): Promise<void> {
+    this.#fencesInARow += 1;
+    if (this.#fencesInARow > MAX_FENCES_IN_A_ROW) throw error;
+    this.#generation += 1;
+    await this.#loadOffsets();
+    const positions = this.#ledger.resumeAll();
+    for (const { source } of this.#plan.sources) {
+      const own = positions.filter((position) => position.sourceId === source.sourceId);
+      if (own.length > 0) await source.seek(own);
+    }
+    this.#tell({
+      kind: "offsets_fenced",
+      pipeline: this.#plan.spec.name,
+      targetId: String(error.details["target"] ?? ""),
+    });
+  }
+
+  #settled(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight > 0) return;
+    for (const resolve of this.#whenQuiet.splice(0)) resolve();
+  }
+
+  #tell(observation: Observation): void {
+    this.#context.observe(observation);
+  }
+}

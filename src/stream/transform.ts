@@ -1,0 +1,223 @@
+import { type Batch, type RejectedRows, ROW_COLUMN } from "../core/batch.ts";
+import { FlowError } from "../core/error.ts";
+import { type Column, METADATA_COLUMNS, METADATA_TYPES, quoteIdentifier } from "../core/schema.ts";
+import type { Engine, Session } from "../core/session.ts";
+import { withRowColumn } from "../sql/row_lineage.ts";
+
+/** What the transform made of a batch. The caller drops the tables. */
+export interface Transformed {
+  readonly batch: Batch;
+  readonly rejected?: RejectedRows;
+}
+
+/**
+ * The SQL stage: `transform.sql` over the relation `source`. Stateless: each batch is transformed by itself.
+ *
+ * Rows keep their number through it as long as the statement maps rows to rows; the plan is made again whenever the columns change.
+ * When the statement fails on data, the rows that make it fail are found by halving and returned; the others are transformed.
+ */
+export class SqlTransform {
+  readonly #engine: Engine;
+  readonly #session: Session;
+  readonly #sql: string;
+  /** The statement that keeps row numbers, or `undefined` when it merges rows. Found out once. */
+  #numbered: string | undefined | "unknown" = "unknown";
+  /** Columns of the other sources of a fan-in: there as NULL where a source lacks them. */
+  readonly #otherColumns: () => readonly Column[];
+  readonly #mayMiss: () => boolean;
+
+  constructor(
+    engine: Engine,
+    session: Session,
+    sql: string,
+    options: {
+      /** Columns that other sources are known to have. */
+      readonly otherColumns: () => readonly Column[];
+      /** True while a source of a fan-in has not been seen yet: a column that is missing may still come, and is NULL until then. */
+      readonly mayMiss: () => boolean;
+    },
+  ) {
+    this.#engine = engine;
+    this.#session = session;
+    this.#sql = sql.trim().replace(/;+\s*$/, "");
+    this.#otherColumns = options.otherColumns;
+    this.#mayMiss = options.mayMiss;
+  }
+
+  /** Transforms one decoded batch; does not drop it. */
+  async apply(input: Batch): Promise<Transformed> {
+    if (this.#numbered === "unknown") {
+      this.#numbered = await withRowColumn(this.#session, this.#sql);
+    }
+    const numbered = input.hasRowColumn ? this.#numbered : undefined;
+    const statement = numbered ?? this.#sql;
+    const view = await this.#bindableView(input, statement, numbered !== undefined);
+    const output = this.#engine.newName("transformed");
+    let rejected: RejectedRows | undefined;
+    try {
+      await this.#run(view, output, statement, "");
+    } catch (error) {
+      if (!(error instanceof FlowError) || error.code !== "sql_failed" || !input.hasRowColumn) {
+        throw error;
+      }
+      rejected = await this.#findFailingRows(input, view, statement);
+      await this.#run(
+        view,
+        output,
+        statement,
+        `WHERE ${ROW_COLUMN} NOT IN (SELECT ${ROW_COLUMN} FROM ${quoteIdentifier(rejected.table)})`,
+      );
+    }
+    const columns = (await this.#session.describe(`SELECT * FROM ${quoteIdentifier(output)}`))
+      .filter((column) => column.name !== ROW_COLUMN);
+    const counted = await this.#session.rows<{ n: bigint }>(
+      `SELECT count(*) AS n FROM ${quoteIdentifier(output)}`,
+    );
+    const batch: Batch = {
+      table: output,
+      columns,
+      hasRowColumn: numbered !== undefined,
+      rows: Number(counted[0]?.n ?? 0n),
+    };
+    return rejected === undefined ? { batch } : { batch, rejected };
+  }
+
+  /** The select list of the view `source`, extended by NULL columns until the statement binds. */
+  async #bindableView(input: Batch, statement: string, numbered: boolean): Promise<SourceView> {
+    const own = new Set(input.columns.map((column) => column.name.toLowerCase()));
+    const padded = new Map<string, string>();
+    for (const column of this.#otherColumns()) {
+      const key = column.name.toLowerCase();
+      if (!own.has(key) && !padded.has(key)) {
+        padded.set(key, `NULL::${column.type} AS ${quoteIdentifier(column.name)}`);
+      }
+    }
+    for (;;) {
+      const view: SourceView = {
+        table: input.table,
+        select: [
+          ...input.columns.map((column) => quoteIdentifier(column.name)),
+          ...padded.values(),
+          ...METADATA_COLUMNS.filter((name) => !own.has(name)).map((name) =>
+            `NULL::${METADATA_TYPES[name]} AS ${name}`
+          ),
+          ...(numbered ? [ROW_COLUMN] : []),
+        ].join(", "),
+      };
+      try {
+        await this.#createView(view, "");
+        await this.#session.describe(statement);
+        return view;
+      } catch (error) {
+        const missing = missingColumn(error);
+        if (missing === undefined || padded.has(missing.toLowerCase()) || !this.#mayMiss()) {
+          throw asTransformError(error, missing);
+        }
+        padded.set(missing.toLowerCase(), `NULL AS ${quoteIdentifier(missing)}`);
+      }
+    }
+  }
+
+  #createView(view: SourceView, where: string): Promise<void> {
+    return this.#session.run(
+      `CREATE OR REPLACE TEMP VIEW source AS SELECT ${view.select} FROM ${
+        quoteIdentifier(view.table)
+      } ${where}`,
+    );
+  }
+
+  async #run(view: SourceView, output: string, statement: string, where: string): Promise<void> {
+    await this.#createView(view, where);
+    await this.#session.run(`CREATE TABLE ${quoteIdentifier(output)} AS ${statement}`);
+  }
+
+  /** Halves the rows until each range that still fails is one row. */
+  async #findFailingRows(
+    input: Batch,
+    view: SourceView,
+    statement: string,
+  ): Promise<RejectedRows> {
+    const table = this.#engine.newName("rejected");
+    await this.#session.run(
+      `CREATE TABLE ${quoteIdentifier(table)} (${ROW_COLUMN} BIGINT, _error VARCHAR)`,
+    );
+    const bounds = await this.#session.rows<{ low: bigint; high: bigint }>(
+      `SELECT min(${ROW_COLUMN}) AS low, max(${ROW_COLUMN}) + 1 AS high FROM ${
+        quoteIdentifier(input.table)
+      }`,
+    );
+    const ranges: [bigint, bigint][] = [[bounds[0]?.low ?? 0n, bounds[0]?.high ?? 0n]];
+    let count = 0;
+    for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
+      const [low, high] = range;
+      const error = await this.#failureIn(view, statement, low, high);
+      if (error === undefined) continue;
+      if (high - low > 1n) {
+        const middle = low + (high - low) / 2n;
+        ranges.push([middle, high], [low, middle]);
+        continue;
+      }
+      count += 1;
+      await this.#session.run(`INSERT INTO ${quoteIdentifier(table)} VALUES ($1, $2)`, [
+        low,
+        error.message,
+      ]);
+    }
+    return { table, count, by: "row_number" };
+  }
+
+  async #failureIn(
+    view: SourceView,
+    statement: string,
+    low: bigint,
+    high: bigint,
+  ): Promise<FlowError | undefined> {
+    const probe = this.#engine.newName("probe");
+    try {
+      await this.#run(
+        view,
+        probe,
+        statement,
+        `WHERE ${ROW_COLUMN} >= ${low} AND ${ROW_COLUMN} < ${high}`,
+      );
+      return undefined;
+    } catch (error) {
+      if (error instanceof FlowError && error.code === "sql_failed") return error;
+      throw error;
+    } finally {
+      await this.#session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(probe)}`);
+    }
+  }
+}
+
+interface SourceView {
+  readonly table: string;
+  readonly select: string;
+}
+
+const MISSING_COLUMN = [
+  /Referenced column "([^"]+)" not found/,
+  /does not have a column named "([^"]+)"/,
+];
+
+function missingColumn(error: unknown): string | undefined {
+  if (!(error instanceof FlowError) || error.code !== "sql_invalid") return undefined;
+  for (const pattern of MISSING_COLUMN) {
+    const found = pattern.exec(error.message)?.[1];
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function asTransformError(error: unknown, missing: string | undefined): unknown {
+  if (!(error instanceof FlowError) || error.code !== "sql_invalid") return error;
+  return new FlowError(`transform.sql does not fit the relation \`source\`: ${error.message}`, {
+    code: "transform_invalid",
+    domain: "user",
+    hint: missing === undefined
+      ? "the relation `source` has the payload's fields and _event_ts, _partition, _offset, _key, _headers"
+      : `no row so far has a field '${missing}'; if it comes later, declare it: [source.columns] ` +
+        `${missing} = "VARCHAR" (or its own type)`,
+    cause: error,
+  });
+}
