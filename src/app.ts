@@ -11,6 +11,7 @@ import { createJsonDecoder } from "./formats/json_decoder.ts";
 import { createRawBytesDecoder } from "./formats/raw_bytes_decoder.ts";
 import { planStream, type StreamPlan } from "./plan/plan.ts";
 import { createEngine } from "./sql/engine.ts";
+import { queryFile } from "./sql/query_file.ts";
 import { FileOffsetStore } from "./stream/offset_store.ts";
 import { StreamRun } from "./stream/stream_run.ts";
 
@@ -54,8 +55,12 @@ export async function runRequest(request: EngineRequest, hooks: RunHooks): Promi
       const { detail } = await connector.check(connection.options, hooks.now);
       return { did: "connections_check", name: request.name, shown: connection.shown, detail };
     }
-    case "query_file":
-      throw new FlowError("query_file", { code: "internal", domain: "internal" });
+    case "query_file": {
+      const { path, sql } = request;
+      const { scratchDir, now: signal } = hooks;
+      const result = await queryFile({ path, sql, scratchDir, clock: systemClock, signal });
+      return { did: "query_file", ...result };
+    }
   }
 }
 

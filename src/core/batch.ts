@@ -26,6 +26,17 @@ export interface SourceBatch {
   readonly ranges: readonly OffsetRange[];
   /** How many rows the source still has after this batch, where it knows (Kafka: high watermark minus position). */
   readonly lagRows?: number;
+  /** Rows within the ranges that the source itself could not read (broken lines of CSV). They are not in `table` and not in `rows`. */
+  readonly unreadable?: UnreadableRows;
+}
+
+/**
+ * Rows that a source of typed columns could not read, as an engine table of the layout that `Engine.ingestPayloads` makes, with `_error`
+ * VARCHAR besides. Owned and dropped by whoever receives the batch. They are refused by the stage `decode`.
+ */
+export interface UnreadableRows {
+  readonly table: string;
+  readonly count: number;
 }
 
 /** Typed rows on their way from stage to stage: an engine table (or view) of user columns, and how many rows it has. */

@@ -14,7 +14,7 @@ export type OptionEntries = v.ObjectEntries;
 export type Options = Readonly<Record<string, unknown>>;
 
 /** A required or optional text that must never be shown: it becomes a {@link Secret} in the validated options. */
-export function secretText() {
+export function secretText(): v.GenericSchema<string, Secret> {
   return v.pipe(v.string(), v.transform((text) => new Secret(text)));
 }
 

@@ -35,7 +35,7 @@ export type EngineRequest =
   | { readonly do: "consume_list"; readonly input: DefinitionInput }
   | { readonly do: "connections_list"; readonly input?: DefinitionInput }
   | { readonly do: "connections_check"; readonly name: string; readonly input?: DefinitionInput }
-  /** Runs a query over a local DuckDB or Parquet file and returns a small table (the demo's last step). */
+  /** Runs a query over a local DuckDB file and returns a small table (the demo's last step). */
   | { readonly do: "query_file"; readonly path: string; readonly sql: string };
 
 /** What a finished consume run tells. */

@@ -1,5 +1,4 @@
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { dirname, resolve } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { describeError, FlowError } from "../core/error.ts";
 import { quoteLiteral } from "../core/schema.ts";
@@ -44,11 +43,11 @@ const LONGEST_PAUSE_MS = 250;
 const MEMORY_LIMIT = "256MiB";
 
 /**
- * Every DuckDB file that this process has open, by canonical path. DuckDB itself opens a file twice in one process without complaint,
+ * Every DuckDB file that this process has open, by device and inode. DuckDB itself opens a file twice in one process without complaint,
  * and then loses what one of the two has written.
  */
 const openFiles = new Map<string, OpenFile>();
-/** Opening and closing a path go one after the other. */
+/** Opening and closing one file go one after the other. */
 const queues = new Map<string, Promise<void>>();
 
 /**
@@ -65,15 +64,14 @@ const queues = new Map<string, Promise<void>>();
  * ```
  */
 export async function openDuckdbFile(request: DuckdbFileRequest): Promise<DuckdbFile> {
-  const path = await canonicalPath(request.path);
   requirePermission(request.path, request.access);
-  if (path !== resolve(request.path)) requirePermission(path, request.access);
+  const { path, identity } = await locate(request);
   const deadline = request.clock.monotonic() + (request.waitMs ?? DEFAULT_WAIT_MS);
   for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     request.signal.throwIfAborted();
-    const attempt = await inQueue(path, () => tryOpen(path, request));
+    const attempt = await inQueue(identity, () => tryOpen(path, identity, request));
     if (attempt.opened !== undefined) {
-      return new OpenedFile(path, attempt.opened, request.scratchDir);
+      return new OpenedFile(identity, attempt.opened, request.scratchDir);
     }
     if (request.clock.monotonic() + pauseMs > deadline) {
       throw new FlowError(`cannot open the DuckDB file '${request.path}': ${attempt.busy}`, {
@@ -93,8 +91,7 @@ export async function openDuckdbFile(request: DuckdbFileRequest): Promise<Duckdb
 export async function duckdbFileExists(path: string): Promise<boolean> {
   requirePermission(path, "read");
   try {
-    await Deno.stat(path);
-    return true;
+    return (await Deno.stat(path)).isFile;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
@@ -105,24 +102,19 @@ type Attempt =
   | { readonly opened: OpenFile; readonly busy?: undefined }
   | { readonly opened?: undefined; readonly busy: string };
 
-async function tryOpen(path: string, request: DuckdbFileRequest): Promise<Attempt> {
+async function tryOpen(
+  path: string,
+  identity: string,
+  request: DuckdbFileRequest,
+): Promise<Attempt> {
   const writes = request.access !== "read";
-  const open = openFiles.get(path);
+  const open = openFiles.get(identity);
   if (open !== undefined) {
     if (open.scratchDir !== request.scratchDir || (writes && !open.writable)) {
       return { busy: "another part of this process has it open" };
     }
     open.users += 1;
     return { opened: open };
-  }
-  if (request.access === "create") await createWhereMissing(path);
-  else if (!(await duckdbFileExists(path))) {
-    throw new FlowError(`there is no DuckDB file at '${request.path}'`, {
-      code: "duckdb_file_missing",
-      domain: "user",
-      hint: "correct the path; a pipeline makes the file with its first batch",
-      details: { path: request.path },
-    });
   }
   try {
     const instance = await attach(path, request.scratchDir, writes);
@@ -132,7 +124,7 @@ async function tryOpen(path: string, request: DuckdbFileRequest): Promise<Attemp
       writable: writes,
       users: 1,
     };
-    openFiles.set(path, opened);
+    openFiles.set(identity, opened);
     return { opened };
   } catch (error) {
     const message = describeError(error);
@@ -158,6 +150,15 @@ function openFailure(path: string, error: unknown): FlowError {
       cause: error,
     });
   }
+  if (message.includes("No such file or directory")) {
+    return new FlowError(`there is no directory for the DuckDB file '${path}'`, {
+      code: "duckdb_directory_missing",
+      domain: "user",
+      hint: "make the directory, or correct the path",
+      details: { path },
+      cause: error,
+    });
+  }
   return new FlowError(`cannot open the DuckDB file '${path}': ${message}`, {
     code: "duckdb_open_failed",
     domain: "external",
@@ -171,26 +172,26 @@ function openFailure(path: string, error: unknown): FlowError {
 
 /**
  * A new file is made beside its place and linked in when it is whole: a process killed while DuckDB writes the first blocks would
- * otherwise leave a file that nobody can open.
+ * otherwise leave a file that nobody can open. Where only the file itself may be written, DuckDB makes it in place.
  */
-async function createWhereMissing(path: string): Promise<void> {
-  if (await duckdbFileExists(path)) return;
+async function createFile(path: string): Promise<void> {
   const beside = `${path}.${Deno.pid}.new`;
-  await removeIfThere(beside);
-  await removeIfThere(`${beside}.wal`);
+  const mayBeside = (["read", "write"] as const).every((name) => isGranted(name, beside));
+  if (mayBeside) await removeIfThere(beside);
   let instance: DuckDBInstance | undefined;
   try {
     instance = await DuckDBInstance.create(":memory:", { threads: "1" });
     const connection = await instance.connect();
-    await connection.run(`ATTACH ${quoteLiteral(beside)} AS ${FILE_DATABASE}`);
+    const made = mayBeside ? beside : path;
+    await connection.run(`ATTACH ${quoteLiteral(made)} AS ${FILE_DATABASE}`);
     await connection.run(`DETACH ${FILE_DATABASE}`);
     connection.closeSync();
-    await placeFile(beside, path);
+    if (mayBeside) await placeFile(beside, path);
   } catch (error) {
     throw openFailure(path, error);
   } finally {
     instance?.closeSync();
-    await removeIfThere(beside);
+    if (mayBeside) await removeIfThere(beside);
   }
 }
 
@@ -235,14 +236,14 @@ async function attach(
 }
 
 class OpenedFile implements DuckdbFile {
-  readonly #path: string;
+  readonly #identity: string;
   readonly #open: OpenFile;
   readonly #scratchDir: string;
   readonly #sessions = new Set<Session>();
   #closed = false;
 
-  constructor(path: string, open: OpenFile, scratchDir: string) {
-    this.#path = path;
+  constructor(identity: string, open: OpenFile, scratchDir: string) {
+    this.#identity = identity;
     this.#open = open;
     this.#scratchDir = scratchDir;
   }
@@ -260,10 +261,10 @@ class OpenedFile implements DuckdbFile {
     if (this.#closed) return;
     this.#closed = true;
     for (const session of [...this.#sessions]) await session.close();
-    await inQueue(this.#path, async () => {
+    await inQueue(this.#identity, async () => {
       this.#open.users -= 1;
       if (this.#open.users > 0) return;
-      openFiles.delete(this.#path);
+      openFiles.delete(this.#identity);
       const connection = await this.#open.instance.connect();
       try {
         // Detaching writes the checkpoint on a pool thread and lets the file go at once; closing the instance would do it on this one.
@@ -278,38 +279,45 @@ class OpenedFile implements DuckdbFile {
   }
 }
 
-/** The absolute path without symbolic links; of a file that does not exist yet, by its directory. */
-async function canonicalPath(path: string): Promise<string> {
-  const absolute = resolve(path);
-  requirePermission(path, "read");
-  try {
-    return await Deno.realPath(absolute);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+/**
+ * Where the file really is, and what it is known by in this process, after making it where that is asked for. The log lies beside the
+ * path by which DuckDB opens the file, so that a symbolic link is followed here.
+ */
+async function locate(
+  request: DuckdbFileRequest,
+): Promise<{ path: string; identity: string }> {
+  if (!(await duckdbFileExists(request.path))) {
+    if (request.access !== "create") throw missing(request.path);
+    await createFile(request.path);
   }
-  const directory = dirname(absolute);
+  let path = request.path;
   try {
-    return `${await Deno.realPath(directory)}/${
-      absolute.slice(directory.length).replace(/^\/+/, "")
-    }`;
+    path = await Deno.realPath(request.path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new FlowError(`there is no directory '${directory}' for the DuckDB file '${path}'`, {
-      code: "duckdb_directory_missing",
-      domain: "user",
-      hint: "make the directory, or correct the path",
-      details: { path },
-    });
+    if (error instanceof Deno.errors.NotFound) throw missing(request.path);
+    // Without permission to look around, the path is taken as it is.
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
   }
+  requirePermission(path, request.access);
+  const { dev, ino } = await Deno.stat(path);
+  return { path, identity: ino ? `${dev}:${ino}` : path };
+}
+
+function missing(path: string): FlowError {
+  return new FlowError(`there is no DuckDB file at '${path}'`, {
+    code: "duckdb_file_missing",
+    domain: "user",
+    hint: "correct the path; a pipeline makes the file with its first batch",
+    details: { path },
+  });
 }
 
 /**
  * DuckDB opens files by itself, past Deno's permissions, so that they are asked for here: a file is opened only where Deno would.
  */
 function requirePermission(path: string, access: DuckdbFileRequest["access"]): void {
-  const names = access === "read" ? ["read"] as const : ["read", "write"] as const;
-  for (const name of names) {
-    if (Deno.permissions.querySync({ name, path }).state === "granted") continue;
+  for (const name of access === "read" ? ["read"] as const : ["read", "write"] as const) {
+    if (isGranted(name, path)) continue;
     const flag = `--allow-${name}=${path}`;
     throw new FlowError(`not allowed to ${name} the DuckDB file '${path}'`, {
       code: "permission_missing",
@@ -318,6 +326,10 @@ function requirePermission(path: string, access: DuckdbFileRequest["access"]): v
       details: { flag },
     });
   }
+}
+
+function isGranted(name: "read" | "write", path: string): boolean {
+  return Deno.permissions.querySync({ name, path }).state === "granted";
 }
 
 async function inQueue<T>(path: string, work: () => Promise<T>): Promise<T> {

@@ -56,7 +56,7 @@ export class BatchAligner {
     }
     const aligned = cuts.length === 0 ? batch : await this.#cut(batch, kept, cuts);
     if (kept.length === 0) {
-      await this.#session.run(`DROP TABLE ${quoteIdentifier(batch.table)}`);
+      await this.#drop(batch);
       return { pieces: [], seek };
     }
     const pieces = this.#ledger.targetsDiffer(kept) ? await this.#split(aligned) : [aligned];
@@ -69,9 +69,11 @@ export class BatchAligner {
     ranges: readonly OffsetRange[],
     cuts: readonly string[],
   ): Promise<SourceBatch> {
-    const table = quoteIdentifier(batch.table);
-    await this.#session.run(`DELETE FROM ${table} WHERE ${cuts.join(" OR ")}`);
-    return { ...batch, ranges, rows: await this.#count(batch.table) };
+    const where = cuts.join(" OR ");
+    for (const table of tablesOf(batch)) {
+      await this.#session.run(`DELETE FROM ${quoteIdentifier(table)} WHERE ${where}`);
+    }
+    return { ...batch, ranges, ...await this.#sizes(batch, batch) };
   }
 
   async #split(batch: SourceBatch): Promise<SourceBatch[]> {
@@ -80,23 +82,51 @@ export class BatchAligner {
       const ends = [...this.#ledger.boundaries(range).map(String), range.to];
       let from = range.from;
       for (const to of ends) {
-        const table = this.#engine.newName("raw");
-        const last = to === range.to;
-        await this.#session.run(
-          `CREATE TABLE ${quoteIdentifier(table)} AS SELECT * FROM ${
-            quoteIdentifier(batch.table)
-          } WHERE ${inPartition(range)}` +
-            (from === null ? "" : ` AND _offset >= ${positionOffset(from)}`) +
-            (last ? "" : ` AND _offset < ${to}`),
-        );
-        const rows = await this.#count(table);
-        const bytes = Math.round(batch.bytes * rows / Math.max(1, batch.rows));
-        pieces.push({ ...batch, table, rows, bytes, ranges: [{ ...range, from, to }] });
+        const where = inPartition(range) +
+          (from === null ? "" : ` AND _offset >= ${positionOffset(from)}`) +
+          (to === range.to ? "" : ` AND _offset < ${to}`);
+        const piece: SourceBatch = {
+          ...batch,
+          table: await this.#part(batch.table, where),
+          ranges: [{ ...range, from, to }],
+          ...(batch.unreadable === undefined ? {} : {
+            unreadable: { count: 0, table: await this.#part(batch.unreadable.table, where) },
+          }),
+        };
+        pieces.push({ ...piece, ...await this.#sizes(piece, batch) });
         from = to;
       }
     }
-    await this.#session.run(`DROP TABLE ${quoteIdentifier(batch.table)}`);
+    await this.#drop(batch);
     return pieces;
+  }
+
+  async #part(table: string, where: string): Promise<string> {
+    const part = this.#engine.newName("raw");
+    await this.#session.run(
+      `CREATE TABLE ${quoteIdentifier(part)} AS SELECT * FROM ${
+        quoteIdentifier(table)
+      } WHERE ${where}`,
+    );
+    return part;
+  }
+
+  /** Counts what is left of `whole` in `part`. */
+  async #sizes(
+    part: SourceBatch,
+    whole: SourceBatch,
+  ): Promise<Pick<SourceBatch, "rows" | "bytes" | "unreadable">> {
+    const rows = await this.#count(part.table);
+    const bytes = Math.round(whole.bytes * rows / Math.max(1, whole.rows));
+    if (part.unreadable === undefined) return { rows, bytes };
+    const { table } = part.unreadable;
+    return { rows, bytes, unreadable: { table, count: await this.#count(table) } };
+  }
+
+  async #drop(batch: SourceBatch): Promise<void> {
+    for (const table of tablesOf(batch)) {
+      await this.#session.run(`DROP TABLE ${quoteIdentifier(table)}`);
+    }
   }
 
   async #count(table: string): Promise<number> {
@@ -109,4 +139,8 @@ export class BatchAligner {
 
 function inPartition(range: OffsetRange): string {
   return `_partition::VARCHAR = ${quoteLiteral(range.partition)}`;
+}
+
+function tablesOf(batch: SourceBatch): string[] {
+  return batch.unreadable === undefined ? [batch.table] : [batch.table, batch.unreadable.table];
 }

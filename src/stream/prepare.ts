@@ -102,6 +102,15 @@ export class BatchPreparer {
     if (decoded.rejected !== undefined) {
       refusals.push({ stage: "decode", rejected: decoded.rejected, source: batch });
     }
+    if (batch.unreadable !== undefined) {
+      const { table, count } = batch.unreadable;
+      refusals.push({
+        stage: "decode",
+        rejected: { table, count, by: "row_number" },
+        // The table of the unreadable rows holds their payloads too.
+        source: { ...batch, table, encoding: "json" },
+      });
+    }
     if (this.#transform === undefined) {
       return {
         source: batch,

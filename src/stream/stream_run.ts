@@ -259,14 +259,15 @@ export class StreamRun {
       const { written, refusals } = await this.#write(epoch);
       this.#fencesInARow = 0;
       await this.#acknowledge(epoch);
-      this.#totals.consumed += epoch.source.rows;
+      const consumed = epoch.source.rows + (epoch.source.unreadable?.count ?? 0);
+      this.#totals.consumed += consumed;
       this.#totals.written += written;
       this.#totals.batches += 1;
       this.#tell({
         kind: "batch_committed",
         pipeline: this.#plan.spec.name,
         epoch: this.#epoch,
-        rowsConsumed: epoch.source.rows,
+        rowsConsumed: consumed,
         rowsWritten: written,
         bytes: epoch.source.bytes,
         latencyMs: clock.monotonic() - handedOverAt,

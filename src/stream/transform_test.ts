@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { type Batch, ROW_COLUMN } from "../core/batch.ts";
+import { FlowError } from "../core/error.ts";
+import type { Engine, Session } from "../core/session.ts";
+import { createEngine } from "../sql/engine.ts";
+import { SqlTransform } from "./transform.ts";
+
+type Options = ConstructorParameters<typeof SqlTransform>[3];
+
+async function withTransform(
+  work: (
+    tools: {
+      engine: Engine;
+      session: Session;
+      transform: (sql: string, options?: Partial<Options>) => SqlTransform;
+      batch: (select: string, rows: number) => Promise<Batch>;
+    },
+  ) => Promise<void>,
+): Promise<void> {
+  const scratchDir = await Deno.makeTempDir({ prefix: "flow_test_" });
+  const engine = await createEngine({ scratchDir });
+  const session = await engine.connect();
+  try {
+    await work({
+      engine,
+      session,
+      transform: (sql, options = {}) =>
+        new SqlTransform(engine, session, sql, {
+          otherColumns: () => [],
+          mayMiss: () => false,
+          ...options,
+        }),
+      batch: async (select, rows) => {
+        const table = engine.newName("decoded");
+        await session.run(
+          `CREATE TABLE ${table} AS SELECT ${select}, i AS ${ROW_COLUMN} FROM range(${rows}) t(i)`,
+        );
+        const columns = (await session.describe(`SELECT * FROM ${table}`))
+          .filter(({ name }) => name !== ROW_COLUMN);
+        return { table, columns, hasRowColumn: true, rows };
+      },
+    });
+  } finally {
+    await engine.close();
+    await Deno.remove(scratchDir, { recursive: true });
+  }
+}
+
+Deno.test("rows keep their number through a statement that maps rows to rows", () =>
+  withTransform(async ({ session, transform, batch }) => {
+    for (
+      const [sql, numbered] of [
+        ["SELECT a * 2 AS b FROM source WHERE a > 1;", true],
+        ["SELECT * FROM source s", true],
+        [`SELECT s.a FROM "source" s JOIN (VALUES (2)) t(x) ON s.a = t.x`, true],
+        ["SELECT sum(a) AS s FROM source", false],
+        ["SELECT DISTINCT a FROM source", false],
+        ["SELECT a FROM source UNION ALL SELECT a FROM source", false],
+        ["SELECT a, row_number() OVER (ORDER BY a) AS r FROM source", true],
+      ] as const
+    ) {
+      const { batch: out } = await transform(sql).apply(await batch("i AS a", 5));
+      assert.equal(out.hasRowColumn, numbered, sql);
+      assert.ok(out.columns.every(({ name }) => name !== ROW_COLUMN), sql);
+      if (!numbered) continue;
+      const wrong = await session.rows<{ n: bigint }>(
+        `SELECT count(*) AS n FROM ${out.table} WHERE ${ROW_COLUMN} IS NULL`,
+      );
+      assert.equal(wrong[0]?.n, 0n, sql);
+    }
+  }));
+
+Deno.test("rows that make the statement fail are found, the others are transformed", () =>
+  withTransform(async ({ session, transform, batch }) => {
+    const input = await batch("CASE WHEN i % 100 = 7 THEN 'x' ELSE i::VARCHAR END AS a", 1000);
+    for (
+      const sql of ["SELECT a::INTEGER AS n FROM source", "SELECT sum(a::INTEGER) AS n FROM source"]
+    ) {
+      const { batch: out, rejected } = await transform(sql).apply(input);
+      assert.equal(rejected?.count, 10, sql);
+      const rows = await session.rows<{ row: bigint; error: string }>(
+        `SELECT ${ROW_COLUMN} AS row, _error AS error FROM ${rejected?.table} ORDER BY 1`,
+      );
+      assert.deepEqual(rows.map(({ row }) => Number(row) % 100), Array(10).fill(7));
+      assert.match(rows[0]?.error ?? "", /Could not convert string 'x'/);
+      const total = await session.rows<{ s: bigint }>(
+        `SELECT sum(n)::BIGINT AS s FROM ${out.table}`,
+      );
+      let expected = 0;
+      for (let i = 0; i < 1000; i += 1) if (i % 100 !== 7) expected += i;
+      assert.equal(total[0]?.s, BigInt(expected), sql);
+    }
+  }));
+
+Deno.test("a statement that does not fit is the user's error, with the reason", () =>
+  withTransform(async ({ transform, batch }) => {
+    const input = await batch("i AS amount", 1);
+    const failing = async (sql: string): Promise<FlowError> => {
+      try {
+        await transform(sql).apply(input);
+      } catch (error) {
+        if (error instanceof FlowError) return error;
+        throw error;
+      }
+      return assert.fail(`no error: ${sql}`);
+    };
+    assert.match((await failing("SELECT amuont FROM source")).message, /amuont[\s\S]*amount/);
+    assert.match((await failing("SELECT amuont FROM source")).hint ?? "", /declare it/);
+    for (
+      const sql of [
+        "DELETE FROM source",
+        "SELECT 1; SELECT 2",
+        "SELEC 1",
+        "COPY source TO 'x.csv'",
+        "",
+      ]
+    ) assert.equal((await failing(sql)).code, "transform_invalid", sql);
+    assert.equal((await failing("SELECT * FROM read_text('/etc/hostname')")).code, "sql_denied");
+  }));
+
+Deno.test("in a fan-in, columns of other sources are NULL until they come", () =>
+  withTransform(async ({ session, transform, batch }) => {
+    const input = await batch("i AS a", 2);
+    const early = await transform("SELECT a, b FROM source", { mayMiss: () => true }).apply(input);
+    assert.deepEqual(
+      await session.rows(`SELECT a, b FROM ${early.batch.table}`),
+      [{ a: 0n, b: null }, { a: 1n, b: null }],
+    );
+    const known = await transform("SELECT b + 1 AS b FROM source", {
+      otherColumns: () => [{ name: "b", type: "BIGINT" }],
+    }).apply(input);
+    assert.deepEqual(known.batch.columns, [{ name: "b", type: "BIGINT" }]);
+  }));
+
+Deno.test("metadata columns are there, NULL where the source has none", () =>
+  withTransform(async ({ session, transform, batch }) => {
+    const { batch: out } = await transform("SELECT _partition, _key, _event_ts FROM source")
+      .apply(await batch("i AS a, i::INTEGER AS _partition", 1));
+    assert.deepEqual(await session.rows(`SELECT _partition, _key FROM ${out.table}`), [
+      { _partition: 0, _key: null },
+    ]);
+  }));
