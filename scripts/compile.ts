@@ -20,7 +20,7 @@ export const MAIN = "main.ts";
 
 /** Entry points that nothing imports (modules of Workers). Those that do not exist are left out. */
 export const WORKERS: readonly string[] = [
-  "src/sandbox/user_worker.ts",
+  "src/user_worker.ts",
   "src/app_worker.ts",
 ];
 

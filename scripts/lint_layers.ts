@@ -32,6 +32,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "connectors/*": CONNECTOR,
   "app.ts": EVERYTHING,
   "app_worker.ts": EVERYTHING,
+  "user_worker.ts": { layers: ["core", "config", "sandbox", "mod.ts"] },
   cli: EVERYTHING,
   "mod.ts": { layers: ["core", "config", "sandbox", "app.ts"] },
 };

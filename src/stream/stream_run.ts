@@ -126,9 +126,10 @@ export class StreamRun {
       else signal.addEventListener("abort", stop, { once: true });
     }
     try {
-      await this.#open();
-      this.#tell({ kind: "ready", pipeline: spec.name });
-      await this.#loop();
+      if (await this.#open()) {
+        this.#tell({ kind: "ready", pipeline: spec.name });
+        await this.#loop();
+      }
     } finally {
       for (const signal of [drain, now]) signal.removeEventListener("abort", stop);
       await this.#close();
@@ -145,7 +146,8 @@ export class StreamRun {
     };
   }
 
-  async #open(): Promise<void> {
+  /** False when somebody asked to stop meanwhile: then nothing was read. */
+  async #open(): Promise<boolean> {
     const { spec, sources, targets, deadLetters } = this.#plan;
     const { engine, clock, observe, untilEnd, now } = this.#context;
     for (const target of targets) {
@@ -161,19 +163,25 @@ export class StreamRun {
     await this.#preparer.open();
     await this.#loadOffsets();
     for (const { source } of sources) {
-      await source.open({
-        pipeline: spec.name,
-        engine,
-        clock,
-        observe,
-        untilEnd,
-        wantedMetadata: this.#preparer.wantedMetadata,
-        storedPositions: (partitions) => this.#storedPositions(partitions),
-        maxBatchBytes: spec.maxBatchBytes,
-        maxBatchRows: spec.maxBatchRows,
-        maxBatchWaitMs: spec.maxBatchWaitMs,
-      }, this.#stopReading.signal);
+      try {
+        await source.open({
+          pipeline: spec.name,
+          engine,
+          clock,
+          observe,
+          untilEnd,
+          wantedMetadata: this.#preparer.wantedMetadata,
+          storedPositions: (partitions) => this.#storedPositions(partitions),
+          maxBatchBytes: spec.maxBatchBytes,
+          maxBatchRows: spec.maxBatchRows,
+          maxBatchWaitMs: spec.maxBatchWaitMs,
+        }, this.#stopReading.signal);
+      } catch (error) {
+        if (this.#stopReading.signal.aborted) return false;
+        throw error;
+      }
     }
+    return true;
   }
 
   async #close(): Promise<void> {

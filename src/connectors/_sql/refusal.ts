@@ -1,0 +1,72 @@
+import { type Batch, type RejectedRows, ROW_COLUMN } from "../../core/batch.ts";
+import { quoteIdentifier } from "../../core/schema.ts";
+import type { Engine, Session } from "../../core/session.ts";
+import { jsonRow } from "../../formats/json_text.ts";
+
+/** A row that a target refused, by its {@link ROW_COLUMN}. */
+export interface RefusedRow {
+  readonly row: bigint;
+  readonly error: string;
+}
+
+/**
+ * The batch with a row number: its own table, or a numbered copy where its rows have lost theirs.
+ */
+export async function numberedRelation(
+  session: Session,
+  engine: Engine,
+  batch: Batch,
+): Promise<{ table: string; drop: () => Promise<void> }> {
+  if (batch.hasRowColumn) return { table: batch.table, drop: () => Promise.resolve() };
+  const table = engine.newName("numbered");
+  await session.run(
+    `CREATE TABLE ${
+      quoteIdentifier(table)
+    } AS SELECT *, row_number() OVER () - 1 AS ${ROW_COLUMN} ` +
+      `FROM ${quoteIdentifier(batch.table)}`,
+  );
+  return { table, drop: () => session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(table)}`) };
+}
+
+/**
+ * What a sink hands back: the rows that the engine's checks have refused (`_error`, {@link ROW_COLUMN}; taken over) and those that the
+ * target has, as one table; `undefined` when there are none.
+ *
+ * @param numbered the batch's table or its numbered copy
+ */
+export async function rejectedRows(
+  session: Session,
+  engine: Engine,
+  batch: Batch,
+  numbered: string,
+  checked: { readonly table: string; readonly count: number } | undefined,
+  refused: readonly RefusedRow[],
+): Promise<RejectedRows | undefined> {
+  if (checked === undefined && refused.length === 0) return undefined;
+  const table = checked?.table ?? engine.newName("refused");
+  if (checked === undefined) {
+    await session.run(
+      `CREATE TABLE ${quoteIdentifier(table)} (_error VARCHAR, ${ROW_COLUMN} BIGINT)`,
+    );
+  }
+  if (refused.length > 0) {
+    const items = refused.map(({ row, error }) => [String(row), error.toWellFormed()]);
+    await session.run(
+      `INSERT INTO ${quoteIdentifier(table)} SELECT item[2], CAST(item[1] AS BIGINT) FROM ` +
+        `(SELECT unnest(from_json_strict($1, '[["VARCHAR"]]')) AS item)`,
+      [JSON.stringify(items)],
+    );
+  }
+  const count = (checked?.count ?? 0) + refused.length;
+  if (batch.hasRowColumn) return { table, count, by: "row_number" };
+  const named = engine.newName("refused");
+  await session.run(
+    `CREATE TABLE ${quoteIdentifier(named)} AS SELECT refused._error, ` +
+      `${jsonRow(batch.columns, "numbered")} AS _row_json FROM ${
+        quoteIdentifier(table)
+      } AS refused ` +
+      `JOIN ${quoteIdentifier(numbered)} AS numbered USING (${ROW_COLUMN})`,
+  );
+  await session.run(`DROP TABLE ${quoteIdentifier(table)}`);
+  return { table: named, count, by: "row_json" };
+}

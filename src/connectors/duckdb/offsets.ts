@@ -1,0 +1,40 @@
+import type { OffsetMove, StoredOffset } from "../../core/offset.ts";
+import { quoteLiteral } from "../../core/schema.ts";
+import type { Session } from "../../core/session.ts";
+import { assertUnfenced, OFFSETS_TABLE } from "../_sql/offset_fence.ts";
+import { readTable, tableName } from "./table.ts";
+
+const OFFSETS = tableName({ name: OFFSETS_TABLE });
+
+/** The offsets that the file keeps for a pipeline; empty where it has no table of them. */
+export async function readOffsets(session: Session, pipeline: string): Promise<StoredOffset[]> {
+  if (await readTable(session, OFFSETS) === undefined) return [];
+  const rows = await session.rows<{ source: string; partition: string; position: string }>(
+    `SELECT source_id AS source, "partition", "position" FROM ${OFFSETS.sql} WHERE pipeline_id = $1`,
+    [pipeline],
+  );
+  return rows.map(({ source, partition, position }) => ({ sourceId: source, partition, position }));
+}
+
+/** Moves the offsets in the session's transaction, from exactly where they are expected to be; otherwise `offset_fenced`. */
+export async function moveOffsets(
+  session: Session,
+  targetId: string,
+  pipeline: string,
+  moves: readonly OffsetMove[],
+): Promise<void> {
+  await session.run(
+    `CREATE TABLE IF NOT EXISTS ${OFFSETS.sql} (pipeline_id VARCHAR, source_id VARCHAR, ` +
+      `"partition" VARCHAR, "position" VARCHAR NOT NULL, updated_at TIMESTAMPTZ NOT NULL, ` +
+      `PRIMARY KEY (pipeline_id, source_id, "partition"))`,
+  );
+  if (moves.length === 0) return;
+  assertUnfenced(targetId, moves, await readOffsets(session, pipeline));
+  const values = moves.map((move) =>
+    `(${[pipeline, move.sourceId, move.partition, move.to].map(quoteLiteral).join(", ")}, now())`
+  );
+  await session.run(
+    `INSERT INTO ${OFFSETS.sql} VALUES ${values.join(", ")} ` +
+      `ON CONFLICT DO UPDATE SET "position" = excluded."position", updated_at = excluded.updated_at`,
+  );
+}

@@ -1,0 +1,186 @@
+import type { Batch, RejectedRows } from "../../core/batch.ts";
+import type { Column } from "../../core/schema.ts";
+import { quoteIdentifier } from "../../core/schema.ts";
+import type { Engine, Session } from "../../core/session.ts";
+import type { WriteMode } from "../../core/sink.ts";
+import type { ColumnMap } from "../_sql/column_map.ts";
+import { numberedRelation, type RefusedRow, rejectedRows } from "../_sql/refusal.ts";
+import { fitColumn, type FittedColumn, refusedRows } from "../_sql/row_fit.ts";
+import { type ShapedTable, shapeTable, type TableShaper } from "../_sql/table_shape.ts";
+import { targetTypeMismatch } from "../_sql/target_error.ts";
+import { duckdbCast, grownType } from "./cast.ts";
+import { breaksConstraint, type Epoch } from "./epoch.ts";
+import { type Stage, STAGED_ROW, stageRows, writeStatement } from "./stage.ts";
+import {
+  addColumnStatement,
+  createStatements,
+  creationFailure,
+  type DuckdbColumn,
+  type DuckdbTable,
+  type DuckdbTableName,
+  readTable,
+} from "./table.ts";
+import { type BrokenRow, findBroken, writeByHalves } from "./violations.ts";
+
+/** What a {@link TableWriter} works with. */
+export interface TableWriterOptions {
+  readonly epoch: Epoch;
+  readonly engine: Engine;
+  readonly table: DuckdbTableName;
+  readonly mode: WriteMode;
+  readonly keys: readonly string[];
+  readonly create: boolean;
+  /** True when this pipeline has written to the target before: then new columns are added instead of refused. */
+  readonly known: () => Promise<boolean>;
+}
+
+/** Writes batches into one table within one epoch. */
+export class TableWriter {
+  readonly #options: TableWriterOptions;
+  #table: DuckdbTable | undefined;
+  #hasWritten = false;
+
+  constructor(options: TableWriterOptions) {
+    this.#options = options;
+  }
+
+  /** True when a batch has been written in this epoch. */
+  get hasWritten(): boolean {
+    return this.#hasWritten;
+  }
+
+  /** Writes what fits, returns what does not. The caller owns the returned table. */
+  async write(batch: Batch, session: Session): Promise<RejectedRows | undefined> {
+    const { engine, mode } = this.#options;
+    const { table, map, keys } = await this.#shape(batch.columns);
+    const fitted = await this.#fit(session, map, keys);
+    const numbered = await numberedRelation(session, engine, batch);
+    try {
+      const relation = quoteIdentifier(numbered.table);
+      const checked = await refusedRows(session, engine, relation, fitted);
+      try {
+        const refused: RefusedRow[] = [];
+        if (checked === undefined || checked.count < batch.rows) {
+          const stage = await stageRows(session, engine, relation, fitted, mode, keys);
+          await this.#options.epoch.attach(stage.name, stage.path);
+          refused.push(...await this.#writeStage(table, stage));
+        }
+        this.#hasWritten = true;
+        return await rejectedRows(session, engine, batch, numbered.table, checked, refused);
+      } catch (error) {
+        if (checked !== undefined) {
+          await session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(checked.table)}`);
+        }
+        throw error;
+      }
+    } finally {
+      await numbered.drop();
+    }
+  }
+
+  /** Makes the table, its columns and the fields of its structs what the batch needs. */
+  async #shape(columns: readonly Column[]): Promise<ShapedTable<DuckdbColumn, DuckdbTable>> {
+    const { epoch, table: name, mode, keys, create } = this.#options;
+    const known = async () => this.#hasWritten || await this.#options.known();
+    const shaper: TableShaper<DuckdbColumn, DuckdbTable> = {
+      shown: name.shown,
+      mode,
+      keys,
+      create,
+      known,
+      read: () => readTable(epoch.session, name),
+      makeTable: (all, primaryKey) => this.#alter(createStatements(name, all, primaryKey), all),
+      addColumns: (added) =>
+        this.#alter(added.map((column) => addColumnStatement(name, column)), added),
+    };
+    const shaped = await shapeTable(shaper, columns, this.#table);
+    this.#table = shaped.table;
+    const grown = shaped.map.pairs.flatMap(({ column, target }) => {
+      const type = grownType(target.type, column.type);
+      return type === undefined ? [] : [
+        `ALTER TABLE ${name.sql} ALTER COLUMN ${quoteIdentifier(target.name)} TYPE ${type}`,
+      ];
+    });
+    if (grown.length === 0 || !(await known())) return shaped;
+    await this.#alter(grown, columns);
+    const again = await shapeTable(shaper, columns, undefined);
+    this.#table = again.table;
+    return again;
+  }
+
+  async #alter(statements: readonly string[], columns: readonly Column[]): Promise<void> {
+    const { epoch, table: name } = this.#options;
+    try {
+      for (const statement of statements) {
+        await epoch.apply((session) => session.run(statement));
+      }
+    } catch (error) {
+      throw creationFailure(error, name, columns);
+    }
+  }
+
+  async #fit(
+    session: Session,
+    map: ColumnMap<DuckdbColumn>,
+    keys: readonly string[],
+  ): Promise<FittedColumn[]> {
+    const fitted: FittedColumn[] = [];
+    for (const { column, target } of map.pairs) {
+      const cast = await duckdbCast(session, column, target.type);
+      if (cast === undefined) {
+        throw targetTypeMismatch(
+          this.#options.table.shown,
+          column,
+          target,
+          "cast it with [transform] sql, or change the type of the table's column",
+        );
+      }
+      fitted.push(fitColumn(column, target, cast, keys.includes(target.name)));
+    }
+    return fitted;
+  }
+
+  /** Writes the staged rows; when some break a rule of the table, finds them and writes the others. */
+  async #writeStage(table: DuckdbTable, stage: Stage): Promise<RefusedRow[]> {
+    const { epoch, table: name } = this.#options;
+    const write = (condition: string) => (session: Session) =>
+      session.run(writeStatement(name.sql, stage, condition));
+    try {
+      await epoch.apply(write("true"));
+      return [];
+    } catch (error) {
+      if (!breaksConstraint(error)) throw error;
+    }
+    const broken = await findBroken(epoch.session, name, table, stage);
+    const others = `rowid NOT IN (SELECT unnest(from_json('${
+      JSON.stringify(broken.map((row) => Number(row.rowId)))
+    }', '["BIGINT"]')))`;
+    try {
+      await epoch.apply(write(others));
+    } catch (error) {
+      if (!breaksConstraint(error)) throw error;
+      const [counted] = await epoch.session.rows<{ n: bigint }>(
+        `SELECT count(*) AS n FROM ${stage.sql}`,
+      );
+      broken.push(
+        ...await writeByHalves(
+          epoch,
+          0n,
+          counted?.n ?? 0n,
+          (session, from, to) => write(`${others} AND rowid >= ${from} AND rowid < ${to}`)(session),
+        ),
+      );
+    }
+    return await this.#rowNumbers(stage, broken);
+  }
+
+  async #rowNumbers(stage: Stage, broken: readonly BrokenRow[]): Promise<RefusedRow[]> {
+    const errors = new Map(broken.map((row) => [row.rowId, row.error]));
+    const rows = await this.#options.epoch.session.rows<{ id: bigint; row: bigint }>(
+      `SELECT rowid AS id, ${STAGED_ROW} AS row FROM ${stage.sql} WHERE rowid IN ` +
+        `(SELECT unnest(from_json($1, '["BIGINT"]'))) ORDER BY rowid`,
+      [JSON.stringify([...errors.keys()].map(Number))],
+    );
+    return rows.map(({ id, row }) => ({ row, error: errors.get(id) ?? "breaks a constraint" }));
+  }
+}

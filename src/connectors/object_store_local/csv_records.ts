@@ -1,0 +1,221 @@
+import { FlowError } from "../../core/error.ts";
+import { ByteStream } from "./byte_stream.ts";
+import type { Compression } from "./file_format.ts";
+
+/** The characters that give CSV its structure, as bytes; `-1` for none. */
+export interface CsvDialect {
+  readonly delimiter: number;
+  readonly quote: number;
+  readonly escape: number;
+  readonly comment: number;
+}
+
+/** Records of a piece of a file, copied one after the other, each ended by a line feed. */
+export interface CsvPiece {
+  readonly bytes: Uint8Array;
+  /** Where the records start in `bytes`; the end of record i is one byte before the start of i + 1. */
+  readonly starts: readonly number[];
+  /** True when the last record ends within quotes: the file is cut off, or a quote is missing. */
+  readonly unclosed: boolean;
+  /** Where the next record starts in the file's text. */
+  readonly nextByte: number;
+  readonly atEnd: boolean;
+}
+
+/** What is longer is taken for a quote that was never closed rather than held in memory. */
+const MAX_RECORD_BYTES = 64 * 1024 * 1024;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+
+/** Cuts a CSV file into pieces of whole records. Follows quotes only: whether the fields make sense is for the engine to say. */
+export class CsvRecordReader {
+  readonly #path: string;
+  readonly #dialect: CsvDialect;
+  readonly #stream: ByteStream;
+  /** Blank lines are records in files of one column, where they stand for NULL. */
+  keepBlank = false;
+  #buffer = new Uint8Array(0);
+  #from = 0;
+  #base: number;
+  #ended = false;
+
+  private constructor(path: string, dialect: CsvDialect, stream: ByteStream, base: number) {
+    this.#path = path;
+    this.#dialect = dialect;
+    this.#stream = stream;
+    this.#base = base;
+  }
+
+  static async open(
+    path: string,
+    compression: Compression,
+    dialect: CsvDialect,
+    fromByte: number,
+  ): Promise<CsvRecordReader> {
+    const stream = await ByteStream.open(path, compression, fromByte);
+    return new CsvRecordReader(path, dialect, stream, fromByte);
+  }
+
+  /** The next records, at least one where there is one, and at most `maxRows` of together `maxBytes` (a longer one comes alone). */
+  async next(maxRows: number, maxBytes: number): Promise<CsvPiece> {
+    const starts: number[] = [];
+    let piece = new Uint8Array(Math.min(maxBytes, 256 * 1024));
+    let used = 0;
+    let unclosed = false;
+    while (starts.length < maxRows) {
+      const record = await this.#record();
+      if (record === undefined) break;
+      const { from, to } = record;
+      const length = to - from + 1;
+      if (starts.length > 0 && used + length > maxBytes) {
+        // Left for the next piece: nothing of it is consumed.
+        this.#from = record.start;
+        break;
+      }
+      if (used + length > piece.length) {
+        const larger = new Uint8Array(Math.max(used + length, piece.length * 2));
+        larger.set(piece.subarray(0, used));
+        piece = larger;
+      }
+      starts.push(used);
+      piece.set(this.#buffer.subarray(from, to), used);
+      piece[used + length - 1] = NEWLINE;
+      used += length;
+      unclosed = record.unclosed;
+    }
+    return {
+      bytes: piece.subarray(0, used),
+      starts,
+      unclosed,
+      nextByte: this.#base + this.#from,
+      atEnd: await this.#onlyBlanksFollow(),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#stream.close();
+  }
+
+  /** Consumes one record that is to be kept; gives its place in the buffer without its line end. */
+  async #record(): Promise<
+    { start: number; from: number; to: number; unclosed: boolean } | undefined
+  > {
+    for (;;) {
+      const end = this.#recordEnd();
+      if (end === -1 && !this.#ended) {
+        await this.#refill();
+        continue;
+      }
+      const start = this.#from;
+      if (end === -1 && start >= this.#buffer.length) return undefined;
+      const stop = end === -1 ? this.#buffer.length : end;
+      this.#from = Math.min(stop + 1, this.#buffer.length);
+      const to = stop > start && this.#buffer[stop - 1] === RETURN ? stop - 1 : stop;
+      if (to === start && !this.keepBlank) continue;
+      if (this.#buffer[start] === this.#dialect.comment) continue;
+      // Without a line end the last record is whole only when its quotes are closed.
+      const unclosed = end === -1 && this.#openQuote;
+      return { start, from: start, to, unclosed };
+    }
+  }
+
+  #openQuote = false;
+
+  /** Where the record that starts at `#from` ends: the place of its line feed, -1 when that is not in the buffer. */
+  #recordEnd(): number {
+    const { delimiter, quote, escape, comment } = this.#dialect;
+    const bytes = this.#buffer;
+    const start = this.#from;
+    this.#openQuote = false;
+    const lineEnd = bytes.indexOf(NEWLINE, start);
+    if (bytes[start] === comment) return lineEnd;
+    // Nearly all records have no quote at all.
+    const firstQuote = quote === -1 ? -1 : bytes.indexOf(quote, start);
+    if (firstQuote === -1 || (lineEnd !== -1 && firstQuote > lineEnd)) return lineEnd;
+    let quoted = false;
+    let fieldStart = true;
+    for (let at = start; at < bytes.length; at += 1) {
+      const byte = bytes[at];
+      if (quoted) {
+        if (byte === escape && escape !== quote) at += 1;
+        else if (byte === quote) {
+          if (escape === quote && bytes[at + 1] === quote) at += 1;
+          else quoted = false;
+        }
+        continue;
+      }
+      if (byte === NEWLINE) return at;
+      // A quote has a meaning at the start of a field only.
+      if (byte === quote && fieldStart) quoted = true;
+      fieldStart = byte === delimiter;
+    }
+    this.#openQuote = quoted;
+    return -1;
+  }
+
+  async #refill(): Promise<void> {
+    const chunk = await this.#stream.next();
+    if (chunk === undefined) {
+      this.#ended = true;
+      return;
+    }
+    const kept = this.#buffer.length - this.#from;
+    if (kept > MAX_RECORD_BYTES) {
+      throw new FlowError(
+        `cannot read '${this.#path}': a record at byte ${this.#base + this.#from} is longer than ` +
+          `${MAX_RECORD_BYTES} bytes`,
+        {
+          code: "file_row_too_long",
+          domain: "user",
+          hint: "a quote may never be closed; check csv_read_options.quote and .escape",
+          details: { file: this.#path, byte: this.#base + this.#from },
+        },
+      );
+    }
+    const larger = new Uint8Array(kept + chunk.length);
+    larger.set(this.#buffer.subarray(this.#from));
+    larger.set(chunk, kept);
+    this.#base += this.#from;
+    this.#buffer = larger;
+    this.#from = 0;
+    const bom = larger[0] === 0xef && larger[1] === 0xbb && larger[2] === 0xbf;
+    if (this.#base === 0 && bom) this.#from = 3;
+  }
+
+  async #onlyBlanksFollow(): Promise<boolean> {
+    for (;;) {
+      const rest = this.#buffer.subarray(this.#from);
+      if (rest.some((byte) => byte !== NEWLINE && byte !== RETURN)) return false;
+      if (this.keepBlank && rest.length > 0) return false;
+      if (this.#ended) return true;
+      await this.#refill();
+    }
+  }
+}
+
+/** The fields of one record, for the header. */
+export function splitFields(record: Uint8Array, dialect: CsvDialect): string[] {
+  const text = new TextDecoder().decode(record).replace(/[\r\n]+$/, "");
+  const character = (byte: number) => byte === -1 ? undefined : String.fromCharCode(byte);
+  const delimiter = character(dialect.delimiter);
+  const quote = character(dialect.quote);
+  const escape = character(dialect.escape);
+  const fields: string[] = [];
+  let field = "";
+  let quoted = false;
+  let wasQuoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const next = text[at] ?? "";
+    if (quoted && next === escape && text[at + 1] === quote) {
+      field += quote;
+      at += 1;
+    } else if (quoted && next === quote) quoted = false;
+    else if (!quoted && !wasQuoted && next === quote && field === "") quoted = wasQuoted = true;
+    else if (!quoted && next === delimiter) {
+      fields.push(field);
+      field = "";
+      wasQuoted = false;
+    } else field += next;
+  }
+  return [...fields, field];
+}

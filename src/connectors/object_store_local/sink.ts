@@ -1,0 +1,254 @@
+import { type Batch, type RejectedRows, ROW_COLUMN } from "../../core/batch.ts";
+import { FlowError } from "../../core/error.ts";
+import type { StoredOffset } from "../../core/offset.ts";
+import {
+  type Column,
+  quoteIdentifier,
+  quoteLiteral,
+  type TargetColumn,
+} from "../../core/schema.ts";
+import type { Session } from "../../core/session.ts";
+import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
+import { jsonRow } from "../../formats/json_text.ts";
+import { DurableFile, uuidV7 } from "./durable_file.ts";
+import type { FileFormat } from "./file_format.ts";
+import type { TargetOptions } from "./options.ts";
+import {
+  csvQuery,
+  folderExpression,
+  jsonQuery,
+  misfitCondition,
+  parquetQuery,
+} from "./sink_query.ts";
+
+const EXTENSIONS: Readonly<Record<FileFormat, string>> = {
+  parquet: "parquet",
+  csv: "csv",
+  json: "jsonl",
+  json_lines: "jsonl",
+};
+
+/** More folders than this in one batch are a mistake in `partition_by`, such as a key. */
+const MAX_FOLDERS = 1000;
+
+/**
+ * Writes each batch as a new file `prefix/<uuidv7>.parquet|csv|jsonl`. Files appear whole and durable, but there is no
+ * transaction: after a crash rows may come again in another file (at least once). `json` and `json_lines` both write one object a line.
+ */
+export class FileSink implements Sink {
+  readonly targetId: string;
+  readonly traits: SinkTraits;
+  readonly #options: TargetOptions;
+  readonly #format: FileFormat;
+  readonly #folder: string;
+  #context: SinkContext | undefined;
+  #unfinished: DurableFile[] = [];
+
+  constructor(options: TargetOptions) {
+    this.#options = options;
+    this.#format = options.format ?? "parquet";
+    const base = options.path.replace(/(?<=.)\/+$/, "");
+    const prefix = options.prefix.replace(/\/+$/, "");
+    this.#folder = prefix === "" ? base : `${base}/${prefix}`;
+    this.targetId = `object_store_local:${this.#folder}`;
+    this.traits = {
+      transactional: false,
+      modes: ["append"],
+      hasSchema: false,
+      keepsText: this.#format !== "parquet",
+    };
+  }
+
+  async open(context: SinkContext, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#context = context;
+    // Told now rather than with the first batch: a directory that cannot be written.
+    const probe = await DurableFile.create(this.#folder, `${uuidV7(context.clock.now())}.probe`);
+    await probe.discard();
+  }
+
+  columns(): Promise<readonly TargetColumn[] | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  storedOffsets(): Promise<readonly StoredOffset[]> {
+    return Promise.resolve([]);
+  }
+
+  begin(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async write(
+    batch: Batch,
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<RejectedRows | undefined> {
+    if (batch.rows === 0) return undefined;
+    const { partition_by } = this.#options;
+    const folderColumns = partition_by.map((name) => this.#column(batch, name));
+    const columns = batch.columns.filter(({ name }) => !partition_by.includes(name));
+    const rejected = this.#format === "parquet"
+      ? await this.#rejectLong(batch, columns, session)
+      : undefined;
+    const conditions = rejected === undefined ? [] : [`NOT ${rejected.condition}`];
+    const files: DurableFile[] = [];
+    for (const folder of await this.#folders(batch, folderColumns, conditions, session)) {
+      signal.throwIfAborted();
+      files.push(await this.#writeFile(batch, columns, folder, conditions, session));
+    }
+    for (const file of files) await file.publish();
+    this.#unfinished = [];
+    return rejected?.rows;
+  }
+
+  commit(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async abort(): Promise<void> {
+    for (const file of this.#unfinished.splice(0)) await file.discard();
+  }
+
+  async close(): Promise<void> {
+    await this.abort();
+  }
+
+  #column(batch: Batch, name: string): Column {
+    const column = batch.columns.find((candidate) => candidate.name === name);
+    if (column !== undefined) return column;
+    throw new FlowError(`cannot write to '${this.targetId}': the rows have no column '${name}'`, {
+      code: "target_column_unknown",
+      domain: "user",
+      hint: `partition_by may name: ${batch.columns.map((c) => c.name).join(", ")}`,
+      details: { column: name },
+    });
+  }
+
+  /** The folders of the batch's rows, with the condition that finds the rows of each. */
+  async #folders(
+    batch: Batch,
+    columns: readonly Column[],
+    conditions: readonly string[],
+    session: Session,
+  ): Promise<{ readonly path: string; readonly conditions: readonly string[] }[]> {
+    if (columns.length === 0) return [{ path: this.#folder, conditions }];
+    const folder = folderExpression(columns);
+    const rows = await session.rows<{ folder: string }>(
+      `SELECT DISTINCT ${folder} AS folder FROM ${quoteIdentifier(batch.table)}` +
+        `${whereOf(conditions)} ORDER BY folder LIMIT ${MAX_FOLDERS + 1}`,
+    );
+    if (rows.length > MAX_FOLDERS) {
+      throw new FlowError(
+        `cannot write to '${this.targetId}': partition_by makes more than ${MAX_FOLDERS} folders of one batch`,
+        {
+          code: "target_partitions_too_many",
+          domain: "user",
+          hint: "partition by columns with few values, such as a day",
+        },
+      );
+    }
+    return rows.map((row) => ({
+      path: `${this.#folder}/${row.folder}`,
+      conditions: [...conditions, `(${folder}) = ${quoteLiteral(row.folder)}`],
+    }));
+  }
+
+  async #writeFile(
+    batch: Batch,
+    columns: readonly Column[],
+    folder: { readonly path: string; readonly conditions: readonly string[] },
+    conditions: readonly string[],
+    session: Session,
+  ): Promise<DurableFile> {
+    const now = this.#context?.clock.now() ?? Date.now();
+    const file = await DurableFile.create(
+      folder.path,
+      `${uuidV7(now)}.${EXTENSIONS[this.#format]}`,
+    );
+    this.#unfinished.push(file);
+    const where = whereOf(folder.conditions.length > 0 ? folder.conditions : conditions);
+    if (this.#format === "parquet") {
+      await this.#copied(
+        file,
+        await session.exportParquet(
+          parquetQuery(batch, columns, where),
+          this.#options.parquet_compression ?? "snappy",
+        ),
+      );
+    } else if (this.#format === "csv") {
+      await this.#copied(file, await this.#exportCsv(csvQuery(batch, columns, where), session));
+    } else {
+      const query = jsonQuery(batch, columns, where);
+      for await (const bytes of session.exportText(query, "ndjson")) await file.write(bytes);
+    }
+    await file.finish();
+    return file;
+  }
+
+  async #copied(file: DurableFile, exported: string): Promise<void> {
+    try {
+      await file.writeFrom(exported);
+    } finally {
+      await Deno.remove(exported);
+    }
+  }
+
+  async #exportCsv(query: string, session: Session): Promise<string> {
+    const { csv_delimiter, csv_header, csv_quote, csv_escape, csv_null_value } = this.#options;
+    const engine = this.#context?.engine;
+    const path = `${engine?.scratchDir}/${engine?.newName("csv_export")}.csv`;
+    const quote = csv_quote ?? '"';
+    await session.run(
+      `COPY (${query}) TO ${quoteLiteral(path)} (FORMAT csv, HEADER ${csv_header ?? true}, ` +
+        `DELIMITER ${quoteLiteral(csv_delimiter ?? ",")}, QUOTE ${quoteLiteral(quote)}, ` +
+        `ESCAPE ${quoteLiteral(csv_escape ?? quote)}, NULLSTR ${
+          quoteLiteral(csv_null_value ?? "")
+        })`,
+    );
+    return path;
+  }
+
+  /** Integers of more than 38 digits, which no type of Parquet holds. */
+  async #rejectLong(
+    batch: Batch,
+    columns: readonly Column[],
+    session: Session,
+  ): Promise<{ readonly condition: string; readonly rows: RejectedRows } | undefined> {
+    const misfits = columns.flatMap((column) => {
+      const condition = misfitCondition(column);
+      return condition === undefined ? [] : [{ column, condition }];
+    });
+    if (misfits.length === 0) return undefined;
+    const condition = `(${misfits.map((misfit) => misfit.condition).join(" OR ")})`;
+    const source = quoteIdentifier(batch.table);
+    const [found] = await session.rows<{ n: bigint }>(
+      `SELECT count(*) AS n FROM ${source} WHERE ${condition}`,
+    );
+    const count = Number(found?.n ?? 0n);
+    if (count === 0) return undefined;
+    const cases = misfits.map(({ column, condition }) => {
+      const name = quoteLiteral(`column ${column.name}: `);
+      return `WHEN ${condition} THEN ${name} || ${quoteIdentifier(column.name)} || ` +
+        `' has more than 38 digits, which Parquet cannot hold'`;
+    });
+    const table = this.#context?.engine.newName("rejected") ?? "rejected";
+    const key = batch.hasRowColumn
+      ? quoteIdentifier(ROW_COLUMN)
+      : `${jsonRow(batch.columns)} AS _row_json`;
+    await session.run(
+      `CREATE TABLE ${quoteIdentifier(table)} AS SELECT CASE ${
+        cases.join(" ")
+      } END AS _error, ${key} ` +
+        `FROM ${source} WHERE ${condition}`,
+    );
+    return {
+      condition,
+      rows: { table, count, by: batch.hasRowColumn ? "row_number" : "row_json" },
+    };
+  }
+}
+
+function whereOf(conditions: readonly string[]): string {
+  return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
+}

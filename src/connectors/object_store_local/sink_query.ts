@@ -1,0 +1,128 @@
+import { type Batch, ROW_COLUMN } from "../../core/batch.ts";
+import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
+import { jsonRow, jsonValue } from "../../formats/json_text.ts";
+import { parseType, type TypeNode, typeText } from "../../formats/type_text.ts";
+
+/** Folder name that stands for NULL in a partitioned layout, as Hive and its readers have it. */
+const NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__";
+
+/** One line of JSON per row, in the order of the rows. */
+export function jsonQuery(batch: Batch, columns: readonly Column[], where: string): string {
+  return `SELECT ${jsonRow(columns)} AS line FROM ${quoteIdentifier(batch.table)}${where}${
+    orderBy(batch)
+  }`;
+}
+
+/**
+ * The columns as CSV has them: structs, lists, maps and JSON as JSON text, times in ISO-8601, bytes in hex, everything else in
+ * the engine's own spelling (`nan` and `inf` included).
+ */
+export function csvQuery(batch: Batch, columns: readonly Column[], where: string): string {
+  return select(batch, columns.map((column) => csvField(column)), where);
+}
+
+/**
+ * The columns as Parquet can hold them exactly. What DuckDB's writer would turn into a double becomes DECIMAL(38,0) (HUGEINT, UHUGEINT;
+ * see {@link misfitCondition}) or text (BIGNUM); unions become JSON text.
+ */
+export function parquetQuery(batch: Batch, columns: readonly Column[], where: string): string {
+  return select(
+    batch,
+    columns.map(({ name, type }) => {
+      const column = quoteIdentifier(name);
+      if (hasUnion(parseType(type))) return `${jsonValue(column, type)} AS ${column}`;
+      const exact = exactType(type);
+      return exact === type ? column : `CAST(${column} AS ${exact}) AS ${column}`;
+    }),
+    where,
+  );
+}
+
+/** For a Parquet column: the condition of rows whose integer is too long for DECIMAL(38,0); `undefined` when all fit. */
+export function misfitCondition({ name, type }: Column): string | undefined {
+  if (type !== "HUGEINT" && type !== "UHUGEINT") return undefined;
+  const column = quoteIdentifier(name);
+  return `(${column} IS NOT NULL AND TRY_CAST(${column} AS DECIMAL(38,0)) IS NULL)`;
+}
+
+/** An SQL expression of a row's folder (`day=2026-01-31/country=DE`) from the partition columns. */
+export function folderExpression(columns: readonly Column[]): string {
+  return columns.map(({ name, type }) => {
+    const text = isTime(type)
+      ? jsonText(quoteIdentifier(name), type)
+      : `${quoteIdentifier(name)}::VARCHAR`;
+    const value = `coalesce(url_encode(nullif(${text}, '')), ${quoteLiteral(NULL_FOLDER)})`;
+    return `${quoteLiteral(`${encodeURIComponent(name)}=`)} || ${value}`;
+  }).join(" || '/' || ");
+}
+
+function select(batch: Batch, list: readonly string[], where: string): string {
+  return `SELECT ${list.join(", ")} FROM ${quoteIdentifier(batch.table)}${where}${orderBy(batch)}`;
+}
+
+function orderBy(batch: Batch): string {
+  return batch.hasRowColumn ? ` ORDER BY ${quoteIdentifier(ROW_COLUMN)}` : "";
+}
+
+function csvField({ name, type }: Column): string {
+  const column = quoteIdentifier(name);
+  const node = parseType(type);
+  const nested = node.kind !== "scalar" && node.kind !== "decimal" && node.kind !== "enum";
+  if (nested) return `${jsonValue(column, type)} AS ${column}`;
+  if (type === "BLOB" || isTime(type)) return `${jsonText(column, type)} AS ${column}`;
+  if (node.kind === "decimal") return `${jsonValue(column, type)} AS ${column}`;
+  return column;
+}
+
+function isTime(type: string): boolean {
+  return type.startsWith("TIMESTAMP");
+}
+
+/** The text that JSON has between quotes. Only for types whose texts need no escapes. */
+function jsonText(column: string, type: string): string {
+  return `(${jsonValue(column, type)})[2:-2]`;
+}
+
+function hasUnion(type: TypeNode): boolean {
+  switch (type.kind) {
+    case "union":
+      return true;
+    case "list":
+      return hasUnion(type.element);
+    case "map":
+      return hasUnion(type.key) || hasUnion(type.value);
+    case "struct":
+      return type.fields.some((field) => field.name === "" || hasUnion(field.type));
+    default:
+      return false;
+  }
+}
+
+function exactType(type: string): string {
+  const node = parseType(type);
+  const exact = typeText(exactNode(node));
+  return exact === typeText(node) ? type : exact;
+}
+
+function exactNode(type: TypeNode): TypeNode {
+  switch (type.kind) {
+    case "scalar":
+      if (type.name === "HUGEINT" || type.name === "UHUGEINT") {
+        return { kind: "decimal", precision: 38, scale: 0 };
+      }
+      return type.name === "BIGNUM" || type.name === "BIT"
+        ? { kind: "scalar", name: "VARCHAR" }
+        : type;
+    case "list":
+      return { ...type, element: exactNode(type.element) };
+    case "map":
+      return { ...type, key: exactNode(type.key), value: exactNode(type.value) };
+    case "struct":
+      return {
+        ...type,
+        fields: type.fields.map((field) => ({ ...field, type: exactNode(field.type) })),
+      };
+    default:
+      return type;
+  }
+}

@@ -1,0 +1,357 @@
+import type { Batch, RejectedRows } from "../../core/batch.ts";
+import type { SinkRequest, TableRef } from "../../core/connector.ts";
+import type { DeadLetter } from "../../core/dead_letter.ts";
+import { FlowError } from "../../core/error.ts";
+import type { OffsetMove, StoredOffset } from "../../core/offset.ts";
+import type { Column, TargetColumn } from "../../core/schema.ts";
+import type { Session } from "../../core/session.ts";
+import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
+import { commitOutcome } from "../_sql/offset_fence.ts";
+import { shapeTable, type TableShaper } from "../_sql/table_shape.ts";
+import { type PostgresAddress, postgresAddress } from "./address.ts";
+import {
+  type PostgresColumn,
+  type PostgresTable,
+  qualifiedName,
+  readTable,
+  shownName,
+} from "./catalog.ts";
+import { PostgresConnection, within } from "./connection.ts";
+import { deadLetterTable, ensureDeadLetterTable, insertDeadLetters } from "./dead_letter_table.ts";
+import { ensureOffsetsTable, moveOffsets, readOffsets } from "./offsets.ts";
+import { isConnectionLoss, toPostgresError } from "./postgres_error.ts";
+import { writeRows } from "./row_writer.ts";
+import { addColumns, createTable } from "./target_table.ts";
+import { planWrite, type WritePlan } from "./write_plan.ts";
+
+/** How long a lost COMMIT is asked after before its outcome counts as unknown. */
+const RESOLVE_WITHIN_MS = 30_000;
+const RESOLVE_PAUSE_MS = 250;
+/** Batches after the last one with bad rows in which the engine looks for them before the server does. */
+const CHECKED_BATCHES = 20;
+
+/**
+ * DateStyle and the like decide how the server reads what COPY brings; a role's own settings must not. Constraints that were
+ * deferred to COMMIT would fail there, where no row can be named.
+ */
+const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL DateStyle = 'ISO, MDY'; " +
+  "SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; " +
+  "SET LOCAL standard_conforming_strings = on; SET CONSTRAINTS ALL IMMEDIATE";
+
+interface CachedPlan {
+  readonly signature: string;
+  readonly plan: WritePlan;
+  readonly mergeStage: string;
+}
+
+/** Rows into a Postgres table: COPY, or COPY and an upsert; offsets and dead letters in the rows' own transaction. */
+export class PostgresSink implements Sink {
+  readonly targetId: string;
+  readonly traits: SinkTraits = {
+    transactional: true,
+    modes: ["append", "merge"],
+    hasSchema: true,
+    keepsText: false,
+  };
+  readonly #request: SinkRequest;
+  readonly #table: TableRef;
+  readonly #address: PostgresAddress;
+  #context: SinkContext | undefined;
+  #connection: PostgresConnection | undefined;
+  #inTransaction = false;
+  /** The target as it is known, and plans into it; forgotten whenever it may have changed. */
+  #target: PostgresTable | undefined;
+  #plans: CachedPlan[] = [];
+  /** Rows of this pipeline are in the table, from this run or an earlier one: new columns may be added from then on. */
+  #hasWritten = false;
+  #wroteInEpoch = false;
+  #checkedBatchesLeft = 0;
+  readonly #letterTables = new Set<string>();
+
+  constructor(request: SinkRequest) {
+    if (request.table === undefined) {
+      throw new FlowError("a postgres target needs [target.table] with the table's name", {
+        code: "target_table_unnamed",
+        domain: "user",
+        hint: '[target.table] schema = "public", name = "events"',
+      });
+    }
+    this.#request = request;
+    this.#table = request.table;
+    this.#address = postgresAddress(request.options);
+    this.targetId = `postgres:${shownName(request.table)}`;
+  }
+
+  async open(context: SinkContext, signal: AbortSignal): Promise<void> {
+    this.#context = context;
+    this.#connection = await PostgresConnection.connect(this.#address, signal);
+    if (!context.exactlyOnce) return;
+    await this.#told("make the offsets table", (connection) => ensureOffsetsTable(connection));
+    await this.storedOffsets();
+  }
+
+  columns(): Promise<readonly TargetColumn[] | undefined> {
+    return this.#told(`read the columns of ${shownName(this.#table)}`, async (connection) => {
+      const table = await readTable(connection, this.#table);
+      this.#forgetTarget();
+      this.#target = table;
+      return table?.columns;
+    });
+  }
+
+  async storedOffsets(): Promise<readonly StoredOffset[]> {
+    const context = this.#opened();
+    if (!context.exactlyOnce) return [];
+    // A session of its own: the epoch's may be in the midst of a COPY, and its commit is one of those to wait for.
+    const connection = await PostgresConnection.connect(this.#address);
+    try {
+      const stored = await readOffsets(connection, context.pipeline);
+      if (stored.length > 0) this.#hasWritten = true;
+      return stored;
+    } catch (error) {
+      throw toPostgresError(error, "read the stored offsets", this.#address);
+    } finally {
+      await connection.close();
+    }
+  }
+
+  async begin(_epoch: number): Promise<void> {
+    const reused = this.#connection;
+    try {
+      await this.#begin();
+    } catch (error) {
+      // An idle session may have been closed on the way without a sign; a new one tells whether the server is there.
+      if (reused === undefined || !isConnectionLoss(error)) throw error;
+      this.#dropConnection();
+      await this.#begin();
+    }
+  }
+
+  #begin(): Promise<void> {
+    return this.#told("begin a transaction", async (connection) => {
+      await connection.query(BEGIN);
+      this.#inTransaction = true;
+      this.#wroteInEpoch = false;
+    });
+  }
+
+  write(
+    batch: Batch,
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<RejectedRows | undefined> {
+    return this.#told(`write to ${shownName(this.#table)}`, async (connection) => {
+      signal.throwIfAborted();
+      const { plan, mergeStage } = await this.#planFor(connection, batch.columns);
+      if (batch.rows === 0) return undefined;
+      const rejected = await writeRows({
+        connection,
+        session,
+        engine: this.#opened().engine,
+        plan,
+        batch,
+        mergeStage,
+        expectBadRows: this.#checkedBatchesLeft > 0,
+        signal,
+      });
+      this.#wroteInEpoch = true;
+      this.#checkedBatchesLeft = rejected === undefined
+        ? Math.max(0, this.#checkedBatchesLeft - 1)
+        : CHECKED_BATCHES;
+      return rejected;
+    });
+  }
+
+  writeDeadLetters(table: string, letters: readonly DeadLetter[]): Promise<void> {
+    return this.#told(`write dead letters to ${table}`, async (connection) => {
+      const ref = deadLetterTable(table);
+      if (!this.#letterTables.has(table)) {
+        await ensureDeadLetterTable(connection, ref);
+        this.#letterTables.add(table);
+      }
+      await insertDeadLetters(connection, ref, letters);
+    });
+  }
+
+  async commit(moves: readonly OffsetMove[]): Promise<void> {
+    const { exactlyOnce, pipeline } = this.#opened();
+    await this.#told(`move the offsets of ${pipeline}`, async (connection) => {
+      if (exactlyOnce) await moveOffsets(connection, pipeline, this.targetId, moves);
+    });
+    await this.#told(`commit to ${shownName(this.#table)}`, async (connection) => {
+      try {
+        const { command } = await connection.query("COMMIT");
+        if (command !== "COMMIT") throw notCommitted(this.targetId);
+      } catch (error) {
+        if (!isConnectionLoss(error)) throw error;
+        this.#dropConnection();
+        await this.#resolveCommit(exactlyOnce ? moves : [], error);
+      }
+    });
+    this.#inTransaction = false;
+    if (this.#wroteInEpoch) this.#hasWritten = true;
+  }
+
+  async abort(): Promise<void> {
+    this.#forgetTarget();
+    this.#letterTables.clear();
+    this.#wroteInEpoch = false;
+    const connection = this.#connection;
+    if (connection === undefined || !this.#inTransaction) return;
+    this.#inTransaction = false;
+    const rolledBack = connection.query("ROLLBACK").then(() => true, () => false);
+    // The server rolls back what a dropped session had open; the next call connects anew.
+    if (!await within(ROLLBACK_WITHIN_MS, rolledBack) || !await rolledBack) this.#dropConnection();
+  }
+
+  async close(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#inTransaction = false;
+    await connection?.close();
+  }
+
+  /** Runs work on the connection, making one where there is none; errors come out as FlowErrors. */
+  async #told<T>(
+    doing: string,
+    work: (connection: PostgresConnection) => Promise<T>,
+  ): Promise<T> {
+    const connection = await this.#connected();
+    try {
+      return await work(connection);
+    } catch (error) {
+      if (isConnectionLoss(error)) connection.drop();
+      throw toPostgresError(error, doing, this.#address);
+    }
+  }
+
+  async #connected(): Promise<PostgresConnection> {
+    if (this.#connection?.lost === false) return this.#connection;
+    if (this.#inTransaction) {
+      throw new FlowError(`the connection to postgres at ${this.#address.shown} was lost`, {
+        code: "postgres_unreachable",
+        domain: "external",
+        retryable: true,
+      });
+    }
+    this.#connection = await PostgresConnection.connect(this.#address);
+    this.#forgetTarget();
+    return this.#connection;
+  }
+
+  /** Makes the table, or its new columns, and the plan. */
+  async #planFor(connection: PostgresConnection, columns: readonly Column[]): Promise<CachedPlan> {
+    const signature = JSON.stringify(columns);
+    const known = this.#plans.find((plan) => plan.signature === signature);
+    if (known !== undefined) return known;
+    const shaped = await shapeTable(this.#shaper(connection), columns, this.#target);
+    this.#target = shaped.table;
+    const names = { table: qualifiedName(this.#table), shown: shownName(this.#table) };
+    const plan = planWrite(names, shaped);
+    const mergeStage = this.#opened().engine.newName("_flow_merge");
+    const cached = { signature, plan, mergeStage };
+    this.#plans = [cached, ...this.#plans].slice(0, MAX_PLANS);
+    return cached;
+  }
+
+  #shaper(connection: PostgresConnection): TableShaper<PostgresColumn, PostgresTable> {
+    const { mode, keys, create } = this.#request;
+    const shown = shownName(this.#table);
+    return {
+      shown,
+      mode,
+      keys,
+      create,
+      known: () => Promise.resolve(create && (this.#hasWritten || this.#wroteInEpoch)),
+      read: () => readTable(connection, this.#table),
+      makeTable: async (columns, primaryKey) => {
+        await createTable(connection, this.#table, columns, primaryKey);
+        this.#notice(`created the table ${shown}`);
+      },
+      addColumns: async (columns) => {
+        await addColumns(connection, this.#table, columns);
+        // Older plans are for a table that has changed since.
+        this.#plans = [];
+        const names = columns.map((column) => `"${column.name}"`).join(", ");
+        this.#notice(`added ${names} to the table ${shown}`);
+      },
+    };
+  }
+
+  #forgetTarget(): void {
+    this.#target = undefined;
+    this.#plans = [];
+  }
+
+  /**
+   * The connection broke during COMMIT: nobody knows yet whether the rows are there. The offsets tell, once the old session is
+   * done; without offsets the answer is an error, after which the rows come again.
+   */
+  async #resolveCommit(moves: readonly OffsetMove[], lost: unknown): Promise<void> {
+    const { clock } = this.#opened();
+    const deadline = clock.monotonic() + RESOLVE_WITHIN_MS;
+    for (;;) {
+      try {
+        const outcome = moves.length === 0
+          ? "unclear"
+          : commitOutcome(moves, await this.storedOffsets());
+        if (outcome === "committed") return;
+        throw outcome === "not_committed"
+          ? notCommitted(this.targetId, lost)
+          : outcomeUnknown(this.targetId, lost);
+      } catch (error) {
+        const away = error instanceof FlowError && error.code === "postgres_unreachable";
+        if (!away) throw error;
+        if (clock.monotonic() > deadline) throw outcomeUnknown(this.targetId, lost);
+        await clock.sleep(RESOLVE_PAUSE_MS);
+      }
+    }
+  }
+
+  #dropConnection(): void {
+    this.#connection?.drop();
+    this.#connection = undefined;
+    this.#inTransaction = false;
+  }
+
+  #notice(message: string): void {
+    const { observe, pipeline } = this.#opened();
+    observe({ kind: "notice", pipeline, message });
+  }
+
+  #opened(): SinkContext {
+    if (this.#context !== undefined) return this.#context;
+    throw new FlowError(`the sink ${this.targetId} is used before open()`, {
+      code: "sink_not_open",
+      domain: "internal",
+    });
+  }
+}
+
+/** Batches of a pipeline differ in few ways (parts of a decoded batch); older plans are made again. */
+const MAX_PLANS = 8;
+const ROLLBACK_WITHIN_MS = 5_000;
+
+function notCommitted(targetId: string, cause?: unknown): FlowError {
+  return new FlowError(`the transaction in ${targetId} was rolled back instead of committed`, {
+    code: "postgres_not_committed",
+    domain: "external",
+    retryable: true,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function outcomeUnknown(targetId: string, cause: unknown): FlowError {
+  return new FlowError(
+    `the connection to ${targetId} broke during COMMIT, and whether the rows are there is not known`,
+    {
+      code: "postgres_commit_unknown",
+      domain: "external",
+      retryable: true,
+      hint:
+        "with exactly-once delivery a restart goes on from the offsets that the target holds; " +
+        "otherwise the last rows may come twice",
+      cause,
+    },
+  );
+}
