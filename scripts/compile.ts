@@ -22,6 +22,7 @@ export const MAIN = "main.ts";
 export const WORKERS: readonly string[] = [
   "src/user_worker.ts",
   "src/app_worker.ts",
+  "src/connectors/sqlite/worker.ts",
 ];
 
 /** Files that are read at run time and are no modules. */
@@ -52,13 +53,15 @@ export async function compile(options: { readonly force?: boolean } = {}): Promi
   const startedAt = new Date();
   await Deno.mkdir(`${ROOT}dist`, { recursive: true });
   await removeLeftovers();
-  const folder = await Deno.makeTempDir({ dir: `${ROOT}dist`, prefix: ".stage-" });
+  const folder = await Deno.makeTempDir({ prefix: "flow-stage-" });
   try {
     await stage(ROOT, folder, { ...graph, files: [...graph.files, ...data] });
     await compileStaged(folder, entries, data);
-    // So that a source changed in the meantime counts as newer.
-    await Deno.utime(`${folder}/out/flow`, startedAt, startedAt);
-    await Deno.rename(`${folder}/out/flow`, TARGET);
+    // The time of the start, so that a source changed in the meantime counts as newer.
+    // Under another name first: a temporary directory may lie on another disk, and a program that runs cannot be written over.
+    await Deno.copyFile(`${folder}/out/flow`, `${TARGET}.new`);
+    await Deno.utime(`${TARGET}.new`, startedAt, startedAt);
+    await Deno.rename(`${TARGET}.new`, TARGET);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -98,9 +101,7 @@ async function compileStaged(
 
 /** A self-extracting program unpacks into `.flow/<hash>` beside it, and a new one never removes the old one's. */
 async function removeLeftovers(): Promise<void> {
-  const stages = await entriesOf(`${ROOT}dist`, (name) => name.startsWith(".stage-"));
-  const unpacked = await entriesOf(`${ROOT}dist/.flow`, () => true);
-  for (const path of [...stages, ...unpacked]) {
+  for (const path of await entriesOf(`${ROOT}dist/.flow`, () => true)) {
     const modified = await modifiedMs(path);
     if (modified !== undefined && Date.now() - modified > LEFTOVERS_MS) {
       await Deno.remove(path, { recursive: true });

@@ -39,7 +39,9 @@ export function tableText(
 ): string {
   const cells = (column: number) => rows.map((row) => row[column] ?? "");
   const widths = columns.map((name, i) => Math.max(name.length, ...cells(i).map((c) => c.length)));
-  const right = columns.map((_, i) => rows.length > 0 && cells(i).every((c) => /^-?[\d.]+$/.test(c)));
+  const right = columns.map((_, i) =>
+    rows.length > 0 && cells(i).every((c) => /^-?[\d.]+$/.test(c))
+  );
   const line = (row: readonly string[]) =>
     widths.map((width, i) => right[i] ? row[i]?.padStart(width) : row[i]?.padEnd(width))
       .join("  ").trimEnd();
@@ -66,7 +68,9 @@ async function main(): Promise<number> {
   if (await exists(OUTPUT_FOLDER)) await Deno.remove(OUTPUT_FOLDER, { recursive: true });
   await Deno.mkdir(OUTPUT_FOLDER, { recursive: true });
 
-  console.log("Real flights of the year 2001: from a JSON file, through SQL, into a DuckDB file.\n");
+  console.log(
+    "Real flights of the year 2001: from a JSON file, through SQL, into a DuckDB file.\n",
+  );
   console.log(`$ flow consume ${PIPELINE} --until-end -v`);
   const code = await runProgram(["consume", PIPELINE, "--until-end", "-v"], project.version);
   if (code !== 0) return code;

@@ -86,7 +86,9 @@ export async function stage(root: string, folder: string, graph: SourceGraph): P
   // The copied node_modules is to be taken as it is, neither completed nor compared with a lock file.
   const staged = { ...settings, nodeModulesDir: "manual", lock: false, tasks: {}, lint: {} };
   await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify(staged));
-  for (const file of graph.files) await copy(`${root}${file}`, `${folder}/${file}`);
+  // The program itself imports the settings, for its version; it gets the staged ones.
+  const files = graph.files.filter((file) => file !== "deno.json");
+  for (const file of files) await copy(`${root}${file}`, `${folder}/${file}`);
   for (const path of graph.packages) await copyTree(`${root}${path}`, `${folder}/${path}`);
   for (const name of graph.names) {
     const link = `node_modules/${name}`;

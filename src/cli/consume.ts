@@ -230,7 +230,10 @@ function restartPolicy({ flags }: CommandContext): RestartPolicy | undefined {
   if (!flags["restart-on-error"]) {
     const idle: FlagName | undefined = RESTART_FLAGS.find((name) => flags[name] !== undefined);
     if (idle === undefined) return undefined;
-    throw usageError(`--${idle} has no effect without --restart-on-error`, "add --restart-on-error");
+    throw usageError(
+      `--${idle} has no effect without --restart-on-error`,
+      "add --restart-on-error",
+    );
   }
   if (min !== undefined && max !== undefined && min > max) {
     throw usageError(

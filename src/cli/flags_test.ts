@@ -61,7 +61,10 @@ const REFUSED: readonly (readonly [string, string])[] = [
     "--metrics-port",
     "--metrics-port needs a value | give a port from 0 to 65535: --metrics-port=VALUE",
   ],
-  ["--module --quiet", "--module needs a value | give the path of a TypeScript module: --module=VALUE"],
+  [
+    "--module --quiet",
+    "--module needs a value | give the path of a TypeScript module: --module=VALUE",
+  ],
   [
     "--metrics-port 65536",
     "--metrics-port is '65536', but takes a port from 0 to 65535 | correct the value of --metrics-port",

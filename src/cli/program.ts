@@ -42,7 +42,9 @@ async function runCommand(
     return EXIT_CODES.done;
   }
   if (name === undefined) {
-    if (!flags.help) throw usageError("no command is given", "the commands are shown by: flow help");
+    if (!flags.help) {
+      throw usageError("no command is given", "the commands are shown by: flow help");
+    }
     terminal.out(overview());
     return EXIT_CODES.done;
   }

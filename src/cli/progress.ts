@@ -1,7 +1,12 @@
 import type { Clock } from "../core/clock.ts";
 import type { Observation } from "../core/observation.ts";
 import { countText, rowsText, timeText } from "./number_text.ts";
-import { isNoteworthy, observationJson, observationText, rejectedText } from "./observation_text.ts";
+import {
+  isNoteworthy,
+  observationJson,
+  observationText,
+  rejectedText,
+} from "./observation_text.ts";
 import type { Style } from "./terminal.ts";
 
 /** How progress is shown. */

@@ -162,7 +162,10 @@ Deno.test("progress: dead letters are told at once, then in sums, with the first
   progress.observe(rejected(3, "not UTF-8"));
   assert.equal(take(), "");
   await clock.advance(10_000);
-  assert.match(take(), /^events-to-pg: 5 rows to the dead letters \(decode\), first: not an object\n/);
+  assert.match(
+    take(),
+    /^events-to-pg: 5 rows to the dead letters \(decode\), first: not an object\n/,
+  );
   progress.observe({ ...rejected(4, "late"), action: "drop", stage: "transform" } as Observation);
   assert.equal(take(), "events-to-pg: 4 rows dropped (transform), first: late\n");
   progress.observe(rejected(7, "not JSON"));

@@ -17,7 +17,9 @@ export interface ConsumeOutcome {
  * The result as one line of JSON. `total_rows` (rows that reached the targets), `iterations` and `shutdown_triggered` are the names
  * that scripts written for the earlier system look for.
  */
-export function resultJson({ pipeline, totals, elapsedMs, reason, profile }: ConsumeOutcome): string {
+export function resultJson(
+  { pipeline, totals, elapsedMs, reason, profile }: ConsumeOutcome,
+): string {
   return JSON.stringify({
     pipeline,
     rows_consumed: totals.rowsConsumed,
@@ -44,7 +46,9 @@ export function summaryText(outcome: ConsumeOutcome, style: Style): string {
       ? []
       : [style.yellow(`${countText(totals.rowsDeadLettered)} to the dead letters`)]),
     ...(totals.rowsDropped === 0 ? [] : [style.yellow(`${countText(totals.rowsDropped)} dropped`)]),
-    ...(totals.restarts === 0 ? [] : [`${countText(totals.restarts)} ${totals.restarts === 1 ? "restart" : "restarts"}`]),
+    ...(totals.restarts === 0
+      ? []
+      : [`${countText(totals.restarts)} ${totals.restarts === 1 ? "restart" : "restarts"}`]),
   ];
   const rate = countText(totals.rowsConsumed / Math.max(elapsedMs / 1000, 0.001));
   const word = reason === "end" ? "done" : "stopped";

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Connector } from "../core/connector.ts";
 import { redactText } from "../core/error.ts";
 import type { ConnectionListing } from "../core/request.ts";
+import { redactUrl } from "../core/secret.ts";
 import type { FoundConnection } from "./connection_chain.ts";
 import { isReference } from "./interpolate.ts";
 import { keyName } from "./problem.ts";
@@ -47,22 +48,4 @@ function shownOptions(
     const text = String(item);
     return [`${name}=${mayShow(schema, [key]) || isReference(text) ? redactText(text) : "***"}`];
   }).join(" ");
-}
-
-/**
- * A URL without its password, and without the values of query parameters that may hold one. Takes everything up to the last `@` for
- * credentials, so that passwords with `/`, `@` or quotes in them are hidden too. A text that is no URL is hidden as a whole.
- */
-export function redactUrl(url: string): string {
-  const redacted = url.replace(
-    /^([a-z][a-z0-9+.-]*:\/\/)(.*)@/is,
-    (_all, scheme: string, user: string) => {
-      const colon = user.indexOf(":");
-      return colon === -1 ? `${scheme}${user}@` : `${scheme}${user.slice(0, colon)}:***@`;
-    },
-  ).replace(
-    /([?&;][^=&;]*(?:pass|pwd|secret|token|key|credential)[^=&;]*=)[^&;]*/gi,
-    (_all, name: string) => `${name}***`,
-  );
-  return isReference(url) || /^[a-z][a-z0-9+.-]*:\//i.test(url) ? redactText(redacted) : "***";
 }

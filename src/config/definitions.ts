@@ -1,9 +1,10 @@
 import type { Connector, Options } from "../core/connector.ts";
 import { FlowError } from "../core/error.ts";
+import { redactUrl } from "../core/secret.ts";
 import type { ConnectionListing, DefinitionInput, PipelineListing } from "../core/request.ts";
 import type { StreamingSpec } from "../core/spec.ts";
 import { ConnectionChain } from "./connection_chain.ts";
-import { connectionListing, redactUrl } from "./connection_listing.ts";
+import { connectionListing } from "./connection_listing.ts";
 import { resolveConnection, type ResolveContext } from "./endpoint.ts";
 import { type ConfigHost, denoHost } from "./host.ts";
 import { isRecord, nearestName } from "./key_names.ts";

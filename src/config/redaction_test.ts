@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DefinitionInput } from "../core/request.ts";
-import { redactUrl } from "./connection_listing.ts";
+import { redactUrl } from "../core/secret.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { fakeConnectors } from "./fake_connectors.ts";
 import { fakeHost, type FakeHostContent } from "./fake_host.ts";

@@ -118,7 +118,8 @@ export function registerSecret(secret: string): void {
   secrets.add(encodeURIComponent(secret));
 }
 
-const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s/@'"]*)@/gi;
+/** Up to the last `@` of the word: passwords may hold `/` and `@`. */
+const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s'"]*)@/gi;
 const KEY_VALUE_SECRETS = /\b(password|passwd|pwd|secret|token|secret_access_key)=([^\s&;'"]+)/gi;
 
 /** The text without credentials: user info of URLs, `password=…` pairs, and every registered secret. */

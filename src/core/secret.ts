@@ -13,8 +13,7 @@ export class Secret {
 
   constructor(text: string) {
     this.#text = text;
-    const redacted = redactText(text);
-    this.#shown = /^[a-z][a-z0-9+.-]*:/i.test(text) ? redacted : "***";
+    this.#shown = redactUrl(text);
     if (this.#shown === "***") registerSecret(text);
     else registerUrlPassword(text);
   }
@@ -41,10 +40,29 @@ export class Secret {
   }
 }
 
+/**
+ * A URL without its password, and without the values of query parameters that may hold one. Takes everything up to the last `@` for
+ * credentials, so that passwords with `/`, `@` or quotes in them are hidden too. A text that is no URL is hidden as a whole.
+ */
+export function redactUrl(url: string): string {
+  // A `${VAR}` reference is a name, not a value.
+  if (!/^([a-z][a-z0-9+.-]*:\/|\$\{\w+\}$)/i.test(url)) return "***";
+  const redacted = url.replace(URL_USER, (_all, scheme: string, user: string) => {
+    const colon = user.indexOf(":");
+    return colon === -1 ? `${scheme}${user}@` : `${scheme}${user.slice(0, colon)}:***@`;
+  }).replace(
+    /([?&;][^=&;]*(?:pass|pwd|secret|token|key|credential)[^=&;]*=)[^&;]*/gi,
+    (_all, name: string) => `${name}***`,
+  );
+  return redactText(redacted);
+}
+
+const URL_USER = /^([a-z][a-z0-9+.-]*:\/\/)(.*)@/is;
+
 function registerUrlPassword(url: string): void {
-  const user = /^[a-z][a-z0-9+.-]*:\/\/([^/@]*)@/i.exec(url)?.[1];
-  const password = user?.slice(user.indexOf(":") + 1);
-  if (user === undefined || password === undefined || !user.includes(":")) return;
+  const user = URL_USER.exec(url)?.[2];
+  if (user === undefined || !user.includes(":")) return;
+  const password = user.slice(user.indexOf(":") + 1);
   registerSecret(password);
   try {
     registerSecret(decodeURIComponent(password));

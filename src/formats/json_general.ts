@@ -78,7 +78,7 @@ export function generalQuery(
     `${valueFits(values[at] ?? "", field.node, form)} AS ${fits[at]}`
   );
   const texts_ = quoteIdentifier(texts);
-  return `SELECT ${columns}, CASE WHEN ${all} THEN NULL ELSE ${parts.join(" || ")} END ` +
+  return `SELECT ${columns}, CASE WHEN ${all} THEN NULL ELSE concat(${parts.join(", ")}) END ` +
     `AS ${MISFIT_COLUMN} FROM (SELECT ${[...checked, "*"].join(", ")} FROM (` +
     `SELECT ${
       [...values.map((name, at) => `__flow_x[${at + 1}] AS ${name}`), RAW_METADATA].join(", ")

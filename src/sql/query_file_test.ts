@@ -40,7 +40,9 @@ Deno.test("query_file: a wrong query is the user's error, and the file cannot be
       (error) => error instanceof FlowError && error.code === "sql_invalid",
     );
     await assert.rejects(ask(`DELETE FROM ${FILE_DATABASE}.main.t`), FlowError);
-    assert.deepEqual((await ask(`SELECT count(*) AS n FROM ${FILE_DATABASE}.main.t`)).rows, [["1"]]);
+    assert.deepEqual((await ask(`SELECT count(*) AS n FROM ${FILE_DATABASE}.main.t`)).rows, [[
+      "1",
+    ]]);
   });
 });
 

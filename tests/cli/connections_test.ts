@@ -36,10 +36,10 @@ testEach("connections list shows name, kind, address and origin in columns", asy
     assert.equal(code, 0);
     const lines = stdout.trimEnd().split("\n").sort();
     assert.equal(lines.length, 3);
-    assert.match(lines[1] ?? "", /^lake       object_store_local  .*  \S*\.ematix-flow\.toml$/);
+    assert.match(lines[1] ?? "", /^lake {7}object_store_local {2}.* {2}\S*\.ematix-flow\.toml$/);
     assert.match(
       lines[2] ?? "",
-      /^warehouse  postgres            postgres:\/\/ann:\*\*\*@127\.0\.0\.1:1\/db  +EMATIX_FLOW_DSN_WAREHOUSE$/,
+      /^warehouse {2}postgres {12}postgres:\/\/ann:\*\*\*@127\.0\.0\.1:1\/db {2,}EMATIX_FLOW_DSN_WAREHOUSE$/,
     );
     const json = await flow(program, ["connections", "list", "--format", "json"], { cwd, env });
     const names = JSON.parse(json.stdout).connections.map(({ name }: { name: string }) => name);
@@ -82,7 +82,8 @@ testEach("no output shows a credential", async (program) => {
     "encoded.toml": ordersToPostgres(URL.replace(PASSWORD, "s3cr3t%2DPa55")),
     "wrong.toml": ordersToPostgres(URL).replace("[target.table]", `pasword = "${PASSWORD}"\n$&`),
     "broken.toml": ordersToPostgres(URL).replace(`/db"`, "/db"),
-    "m.ts": `import { postgres } from "flow";\nconst p = postgres({ name: "p", url: "${URL}" });\n` +
+    "m.ts":
+      `import { postgres } from "flow";\nconst p = postgres({ name: "p", url: "${URL}" });\n` +
       "throw new Error(`cannot use ${JSON.stringify(p)}`);\n",
   };
   const lines = [

@@ -5,27 +5,30 @@ import { ordersToDuckdb, TWO_PIPELINES, valueIn } from "./pipelines.ts";
 const COUNT = "SELECT count(*) FROM flow_file.main.orders";
 
 testEach("consume tells its result as one line of JSON on standard output", async (program) => {
-  await inDirectory({ "p.toml": ordersToDuckdb("rows = 5000", "max_batch_rows = 1000") }, async (cwd) => {
-    const args = ["consume", "p.toml", "--until-end", "--format", "json", "--profile"];
-    const { code, stdout, stderr } = await flow(program, args, { cwd });
-    assert.equal(code, 0, stderr);
-    assert.equal(stdout.trimEnd().split("\n").length, 1);
-    const { elapsed_ms, iterations, stage_ms, batches, ...result } = JSON.parse(stdout);
-    assert.deepEqual(result, {
-      pipeline: "orders",
-      rows_consumed: 5000,
-      rows_written: 5000,
-      rows_dead_lettered: 0,
-      rows_dropped: 0,
-      reason: "end",
-      total_rows: 5000,
-      shutdown_triggered: false,
-    });
-    assert(elapsed_ms > 0 && batches >= 5 && iterations >= batches);
-    assert(stage_ms.write >= 0);
-    for (const line of stderr.trimEnd().split("\n").filter(Boolean)) JSON.parse(line);
-    assert.equal(await valueIn(`${cwd}/out.duckdb`, COUNT), "5000");
-  });
+  await inDirectory(
+    { "p.toml": ordersToDuckdb("rows = 5000", "max_batch_rows = 1000") },
+    async (cwd) => {
+      const args = ["consume", "p.toml", "--until-end", "--format", "json", "--profile"];
+      const { code, stdout, stderr } = await flow(program, args, { cwd });
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout.trimEnd().split("\n").length, 1);
+      const { elapsed_ms, iterations, stage_ms, batches, ...result } = JSON.parse(stdout);
+      assert.deepEqual(result, {
+        pipeline: "orders",
+        rows_consumed: 5000,
+        rows_written: 5000,
+        rows_dead_lettered: 0,
+        rows_dropped: 0,
+        reason: "end",
+        total_rows: 5000,
+        shutdown_triggered: false,
+      });
+      assert(elapsed_ms > 0 && batches >= 5 && iterations >= batches);
+      assert(stage_ms.write >= 0);
+      for (const line of stderr.trimEnd().split("\n").filter(Boolean)) JSON.parse(line);
+      assert.equal(await valueIn(`${cwd}/out.duckdb`, COUNT), "5000");
+    },
+  );
 });
 
 testEach("consume in text says so on standard error, with --profile per stage", async (program) => {

@@ -39,7 +39,10 @@ async function latestOrigin(): Promise<{ readonly origin: string; readonly line:
   assert(first !== undefined);
   const { origin, flights, late, mean } = first;
   const percent = Math.round(late * 100);
-  return { origin, line: new RegExp(`^${origin} +${flights} +${percent} +${mean.toFixed(1)}$`, "m") };
+  return {
+    origin,
+    line: new RegExp(`^${origin} +${flights} +${percent} +${mean.toFixed(1)}$`, "m"),
+  };
 }
 
 Deno.test("demo: runs, and runs afresh the second time, with the figures of the file", async () => {

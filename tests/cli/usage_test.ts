@@ -5,7 +5,10 @@ import { flow, testEach } from "./flow_program.ts";
 const USAGE_ERRORS: readonly (readonly [line: string, stderr: string])[] = [
   ["", "error: no command is given\nhint: the commands are shown by: flow help\n"],
   ["consum x.toml", "error: unknown command 'consum'\nhint: did you mean flow consume?\n"],
-  ["connection list", "error: unknown command 'connection'\nhint: did you mean flow connections?\n"],
+  [
+    "connection list",
+    "error: unknown command 'connection'\nhint: did you mean flow connections?\n",
+  ],
   [
     "frobnicate",
     "error: unknown command 'frobnicate'\nhint: the commands are shown by: flow help\n",
@@ -69,7 +72,10 @@ const USAGE_ERRORS: readonly (readonly [line: string, stderr: string])[] = [
     "consume --module m.ts a b",
     "error: 'flow consume' runs one pipeline, but 2 are named: a, b\nhint: start a flow consume for each\n",
   ],
-  ["consume-list", "error: 'flow consume-list' needs a module\nhint: flow consume-list --module M\n"],
+  [
+    "consume-list",
+    "error: 'flow consume-list' needs a module\nhint: flow consume-list --module M\n",
+  ],
   [
     "consume-list --module m.ts x",
     "error: both --module m.ts and 'x' are given\nhint: give either --module M or FILE.toml\n",
@@ -90,8 +96,14 @@ const USAGE_ERRORS: readonly (readonly [line: string, stderr: string])[] = [
     "connections check",
     "error: which connection is to be checked?\nhint: flow connections check NAME\n",
   ],
-  ["help exitcodes", "error: there is no help on 'exitcodes'\nhint: did you mean flow help exit-codes?\n"],
-  ["help consume list", "error: 'flow help' takes one name, not also 'list'\nhint: flow help NAME\n"],
+  [
+    "help exitcodes",
+    "error: there is no help on 'exitcodes'\nhint: did you mean flow help exit-codes?\n",
+  ],
+  [
+    "help consume list",
+    "error: 'flow help' takes one name, not also 'list'\nhint: flow help NAME\n",
+  ],
 ];
 
 testEach("usage errors end with 2, on standard error only", async (program) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { SourceBatch } from "../../src/core/batch.ts";
+import { FlowError } from "../../src/core/error.ts";
 import type { StoredOffset } from "../../src/core/offset.ts";
 import { quoteIdentifier } from "../../src/core/schema.ts";
 import type { Source, SourceContext } from "../../src/core/source.ts";
@@ -268,7 +269,10 @@ export function sourceSuite(suite: SourceSuite): void {
     const failing = fixture.source();
     const control = new AbortController();
     const context = rig.sourceContext({
-      storedPositions: () => Promise.reject(new Error("the target is away")),
+      storedPositions: () =>
+        Promise.reject(
+          new FlowError("the target is gone", { code: "target_gone", domain: "external" }),
+        ),
     });
     await assert.rejects(
       inTime(
@@ -280,7 +284,7 @@ export function sourceSuite(suite: SourceSuite): void {
           }
         })(),
       ),
-      /the target is away/,
+      { code: "target_gone" },
     );
     await failing.close();
     await failing.close();

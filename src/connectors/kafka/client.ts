@@ -9,6 +9,8 @@ import type { KafkaConnectionOptions } from "./options.ts";
 /** A broker that is away at the start is waited for this long. */
 const CONNECT_WITHIN_MS = 15_000;
 const CONNECTION_TIMEOUT_MS = 5_000;
+/** An answer is waited for this long, unless the request itself may take longer (joining a group). */
+const REQUEST_TIMEOUT_MS = 30_000;
 const DISCONNECT_WITHIN_MS = 5_000;
 /** The same complaint of the client is passed on once in this time. */
 const REPEAT_NOTICE_MS = 60_000;
@@ -40,6 +42,7 @@ export function brokersOf(options: KafkaConnectionOptions): string[] {
 export async function createClient(
   options: KafkaConnectionOptions,
   notice: Notice,
+  requestTimeoutMs: number = REQUEST_TIMEOUT_MS,
 ): Promise<KafkaClient> {
   keepFetchedBytes();
   quietRequestTimer();
@@ -51,6 +54,7 @@ export async function createClient(
     clientId: options.client_id ?? "flow",
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     authenticationTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
     retry: { initialRetryTime: 200, retries: 5, maxRetryTime: 3_000 },
     logLevel: logLevel.WARN,
     logCreator: () => noticesOf(notice),

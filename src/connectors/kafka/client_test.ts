@@ -75,5 +75,7 @@ Deno.test("client: failures of kafkajs say what to do, by what caused them", () 
   assert.equal(tls.code, "kafka_tls_failed");
   const acl = failure("KafkaJSProtocolError", "no", { type: "TOPIC_AUTHORIZATION_FAILED" });
   assert.equal(acl.code, "kafka_not_authorized");
+  const lost = failure("KafkaJSNonRetriableError", "Broker not connected");
+  assert.equal(lost.code, "kafka_unreachable");
   assert.equal(failure("TypeError", "x is not a function").code, "kafka_failed");
 });

@@ -31,8 +31,10 @@ export interface GroupReaderParts {
 const FETCH_WAIT_MS = 200;
 const REBALANCE_TIMEOUT_MS = 60_000;
 const METADATA_MAX_AGE_MS = 60_000;
-/** Without a sign of life from the client for so long it is taken for dead. Longer than a rebalance may last. */
-const STALLED_AFTER_MS = 90_000;
+/** Without an answer of the brokers for so long the client is taken for dead. */
+const STALLED_AFTER_MS = 30_000;
+/** While the group is being shared out: longer than that may last. */
+const JOIN_STALLED_AFTER_MS = REBALANCE_TIMEOUT_MS + STALLED_AFTER_MS;
 const LOOK_FOR_STALL_EVERY_MS = 5_000;
 /** After an end that nobody asked for the client tells its reason a moment later. */
 const REASON_WITHIN_MS = 2_000;
@@ -55,6 +57,7 @@ export class GroupReader {
   #assignments = 0;
   #running = false;
   #lastSignMs: number;
+  #isJoining = true;
 
   constructor(options: GroupReaderOptions, parts: GroupReaderParts) {
     this.#options = options;
@@ -162,12 +165,16 @@ export class GroupReader {
     const alive = () => {
       this.#lastSignMs = this.#parts.clock.monotonic();
     };
-    this.#consumer.on(events.FETCH_START, alive);
     this.#consumer.on(events.FETCH, alive);
     this.#consumer.on(events.HEARTBEAT, alive);
+    this.#consumer.on(events.REBALANCING, () => {
+      this.#isJoining = true;
+    });
     this.#consumer.on(events.GROUP_JOIN, (event) => {
       alive();
-      this.#joined(event);
+      this.#isJoining = false;
+      // The end of a life can take longer than is waited for.
+      if (this.#running) this.#joined(event);
     });
     this.#consumer.on(events.CRASH, ({ payload }) => this.#failed.reject(payload.error));
     this.#consumer.on(events.STOP, () => {
@@ -260,8 +267,8 @@ export class GroupReader {
     while (true) {
       await clock.sleep(LOOK_FOR_STALL_EVERY_MS, this.#over.signal);
       const silentMs = clock.monotonic() - this.#lastSignMs;
-      if (silentMs > STALLED_AFTER_MS) {
-        throw new Error(`the client has done nothing for ${Math.round(silentMs / 1000)} s`);
+      if (silentMs > (this.#isJoining ? JOIN_STALLED_AFTER_MS : STALLED_AFTER_MS)) {
+        throw new Error(`no answer from the brokers for ${Math.round(silentMs / 1000)} s`);
       }
     }
   }

@@ -85,6 +85,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   KafkaJSMetadataNotLoaded: UNREACHABLE,
 };
 
+/** kafkajs has no name of its own for these. */
+const AWAY_WORDS = /not connected|timed out|no answer from the brokers/i;
 const TLS_WORDS = /certificate|UnknownIssuer|NotValidForName|handshake|\bTLS\b|\bSSL\b/i;
 
 /** A failure of kafkajs as a {@link FlowError} that says what was attempted and what to do. */
@@ -124,7 +126,7 @@ function meaningOf(chain: readonly Error[]): Meaning {
     const meaning = (type === undefined ? undefined : MEANINGS[type]) ?? MEANINGS[error.name];
     if (meaning !== undefined) return meaning;
   }
-  return OTHER;
+  return chain.some(({ message }) => AWAY_WORDS.test(message)) ? UNREACHABLE : OTHER;
 }
 
 /** Failures that only mean that the group is being shared out anew: whoever owns the partition then goes on from what is stored. */

@@ -17,6 +17,8 @@ import { type PartitionBounds, topicBounds } from "./topic.ts";
 const IDLE_MS = 500;
 /** A consumer that failed is made anew for this long before the run fails. */
 const RESTART_WITHIN_MS = 30_000;
+/** A broker that takes longer to answer a reader is as good as away. */
+const REQUEST_TIMEOUT_MS = 10_000;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 3_000;
 const SMALLEST_FETCH_BYTES = 1024 * 1024;
@@ -49,7 +51,7 @@ export class KafkaSource implements Source {
   async open(context: SourceContext, signal: AbortSignal): Promise<void> {
     const notice = (message: string) =>
       context.observe({ kind: "notice", pipeline: context.pipeline, message });
-    const client = await createClient(this.#options, notice);
+    const client = await createClient(this.#options, notice, REQUEST_TIMEOUT_MS);
     const ends = await topicBounds(client, this.#topic, {
       mayAppear: !context.untilEnd,
       clock: context.clock,
@@ -210,7 +212,7 @@ export class KafkaSource implements Source {
 
   async #live(opened: Opened, onReading: () => void): Promise<void> {
     const { context, intake, notice, groupId } = opened;
-    const client = await createClient(this.#options, notice);
+    const client = await createClient(this.#options, notice, REQUEST_TIMEOUT_MS);
     const maxFetchBytes = Math.min(
       LARGEST_FETCH_BYTES,
       Math.max(SMALLEST_FETCH_BYTES, Math.floor(context.maxBatchBytes / 2)),

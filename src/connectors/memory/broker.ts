@@ -56,7 +56,10 @@ export class MemoryBroker {
     this.name = name;
   }
 
-  /** Appends messages to a partition (numbers as texts, "0" by default) and wakes whoever waits for them. */
+  /**
+   * Appends messages to a partition (a number as text, "0" by default) and wakes whoever waits for them. A message without an event time
+   * gets the present one, as brokers do.
+   */
   produce(
     topic: string,
     messages: readonly (MemoryMessage | string)[],
@@ -65,8 +68,12 @@ export class MemoryBroker {
     let partitions = this.#topics.get(topic);
     if (partitions === undefined) this.#topics.set(topic, partitions = new Map());
     const log = partitions.get(partition) ?? [];
+    const eventTimeMicros = BigInt(Date.now()) * 1000n;
     for (const message of messages) {
-      log.push(typeof message === "string" ? { payload: message } : message);
+      log.push({
+        eventTimeMicros,
+        ...(typeof message === "string" ? { payload: message } : message),
+      });
     }
     partitions.set(partition, log);
     for (const wake of this.#waiting.splice(0)) wake();

@@ -120,6 +120,8 @@ export class CsvRecordReader {
   }
 
   #openQuote = false;
+  /** The first quote in the buffer from `#from` on, as far as that is known; looked for once, not for every record. */
+  #nextQuote = -1;
 
   /** Where the record that starts at `#from` ends: the place of its line feed, -1 when that is not in the buffer. */
   #recordEnd(): number {
@@ -130,8 +132,11 @@ export class CsvRecordReader {
     const lineEnd = bytes.indexOf(NEWLINE, start);
     if (bytes[start] === comment) return lineEnd;
     // Nearly all records have no quote at all.
-    const firstQuote = quote === -1 ? -1 : bytes.indexOf(quote, start);
-    if (firstQuote === -1 || (lineEnd !== -1 && firstQuote > lineEnd)) return lineEnd;
+    if (this.#nextQuote < start) {
+      const found = quote === -1 ? -1 : bytes.indexOf(quote, start);
+      this.#nextQuote = found === -1 ? Infinity : found;
+    }
+    if (this.#nextQuote > (lineEnd === -1 ? bytes.length : lineEnd)) return lineEnd;
     let quoted = false;
     let fieldStart = true;
     for (let at = start; at < bytes.length; at += 1) {
@@ -178,6 +183,7 @@ export class CsvRecordReader {
     this.#base += this.#from;
     this.#buffer = larger;
     this.#from = 0;
+    this.#nextQuote = -1;
     const bom = larger[0] === 0xef && larger[1] === 0xbb && larger[2] === 0xbf;
     if (this.#base === 0 && bom) this.#from = 3;
   }

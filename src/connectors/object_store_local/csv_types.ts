@@ -37,6 +37,8 @@ const CANDIDATES: readonly { readonly type: string; fits(field: string): string 
 const NUMBER = "-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]{1,3})?";
 const TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?";
 
+const GUESS_ROWS = 1000;
+
 /** The condition under which a field is of the type; NULL or true for NULL. */
 export function fitsType(field: string, type: string): string {
   if (type === "VARCHAR") return "true";
@@ -56,40 +58,69 @@ export async function inferTypes(
   known: readonly (string | undefined)[],
   sampleRows?: number,
 ): Promise<(string | undefined)[]> {
-  if (columns.length === 0) return [];
   const source = sampleRows === undefined
     ? quoteIdentifier(table)
     : `(SELECT * FROM ${quoteIdentifier(table)} LIMIT ${sampleRows})`;
-  const kept = await allFit(
-    session,
-    source,
-    columns.map((column, at) => fitsType(quoteIdentifier(column), known[at] ?? "VARCHAR")),
-  );
-  const open = columns.map((column, at) => ({ column, at, type: known[at] }))
-    .filter(({ type, at }) => type === undefined || kept[at] === false);
-  const types = [...known];
-  if (open.length === 0) return types;
-  const checks = open.flatMap(({ column }) => [
-    `${quoteIdentifier(column)} IS NULL`,
-    ...CANDIDATES.map((candidate) => candidate.fits(quoteIdentifier(column))),
-  ]);
-  const fits = await allFit(session, source, checks);
-  const width = CANDIDATES.length + 1;
-  open.forEach(({ at, type }, index) => {
-    const own = fits.slice(index * width, (index + 1) * width);
-    if (own[0] !== false) return;
-    const found = CANDIDATES.findIndex((_candidate, n) => own[n + 1] !== false);
-    types[at] = widened(type, found === -1 ? "VARCHAR" : CANDIDATES[found]?.type ?? "VARCHAR");
-  });
-  return types;
+  const types = new Map(columns.map((column, at) => [column, known[at]]));
+  const open = await misfits(session, source, columns, types);
+  // Trying all types on all rows is slow: the first rows tell nearly always.
+  const guesses = await narrowest(session, `(SELECT * FROM ${source} LIMIT ${GUESS_ROWS})`, open);
+  const wrong = await misfits(session, source, open, guesses);
+  const found = new Map([...guesses, ...await narrowest(session, source, wrong)]);
+  for (const [column, type] of found) {
+    if (type !== undefined) types.set(column, widened(types.get(column), type));
+  }
+  return columns.map((column) => types.get(column));
 }
 
-/** For each condition whether no row contradicts it; `undefined` counts as no contradiction. */
+/** The columns that have a value which is not of their type, or one where no type is known. */
+async function misfits(
+  session: Session,
+  source: string,
+  columns: readonly string[],
+  types: ReadonlyMap<string, string | undefined>,
+): Promise<string[]> {
+  const fits = await allFit(
+    session,
+    source,
+    columns.map((column) => {
+      const type = types.get(column);
+      const field = quoteIdentifier(column);
+      return type === undefined ? `${field} IS NULL` : fitsType(field, type);
+    }),
+  );
+  return columns.filter((_column, at) => fits[at] === false);
+}
+
+/** The narrowest type that all values of a column fit; `undefined` where there is no value. */
+async function narrowest(
+  session: Session,
+  source: string,
+  columns: readonly string[],
+): Promise<Map<string, string | undefined>> {
+  const fits = await allFit(
+    session,
+    source,
+    columns.flatMap((column) => {
+      const field = quoteIdentifier(column);
+      return [`${field} IS NULL`, ...CANDIDATES.map((candidate) => candidate.fits(field))];
+    }),
+  );
+  const width = CANDIDATES.length + 1;
+  return new Map(columns.map((column, index) => {
+    const [isEmpty, ...own] = fits.slice(index * width, (index + 1) * width);
+    if (isEmpty !== false) return [column, undefined];
+    return [column, CANDIDATES.find((_candidate, at) => own[at] !== false)?.type ?? "VARCHAR"];
+  }));
+}
+
+/** For each condition whether it holds for all rows; NULL where it is NULL for all of them. */
 async function allFit(
   session: Session,
   source: string,
   conditions: readonly string[],
 ): Promise<(boolean | null)[]> {
+  if (conditions.length === 0) return [];
   const rows = await session.rows<Record<string, boolean | null>>(
     `SELECT ${conditions.map((c, at) => `bool_and(${c}) AS c${at}`).join(", ")} FROM ${source}`,
   );

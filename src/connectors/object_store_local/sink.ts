@@ -14,6 +14,8 @@ import { DurableFile, uuidV7 } from "./durable_file.ts";
 import type { FileFormat } from "./file_format.ts";
 import type { TargetOptions } from "./options.ts";
 import {
+  csvHeader,
+  csvLineQuery,
   csvQuery,
   folderExpression,
   jsonQuery,
@@ -169,15 +171,17 @@ export class FileSink implements Sink {
     this.#unfinished.push(file);
     const where = whereOf(folder.conditions.length > 0 ? folder.conditions : conditions);
     if (this.#format === "parquet") {
-      await this.#copied(
-        file,
-        await session.exportParquet(
-          parquetQuery(batch, columns, where),
-          this.#options.parquet_compression ?? "snappy",
-        ),
+      const exported = await session.exportParquet(
+        parquetQuery(batch, columns, where),
+        this.#options.parquet_compression ?? "snappy",
       );
+      try {
+        await file.writeFrom(exported);
+      } finally {
+        await Deno.remove(exported);
+      }
     } else if (this.#format === "csv") {
-      await this.#copied(file, await this.#exportCsv(csvQuery(batch, columns, where), session));
+      await this.#writeCsv(file, batch, columns, where, session);
     } else {
       const query = jsonQuery(batch, columns, where);
       for await (const bytes of session.exportText(query, "ndjson")) await file.write(bytes);
@@ -186,27 +190,33 @@ export class FileSink implements Sink {
     return file;
   }
 
-  async #copied(file: DurableFile, exported: string): Promise<void> {
-    try {
-      await file.writeFrom(exported);
-    } finally {
-      await Deno.remove(exported);
-    }
-  }
-
-  async #exportCsv(query: string, session: Session): Promise<string> {
+  async #writeCsv(
+    file: DurableFile,
+    batch: Batch,
+    columns: readonly Column[],
+    where: string,
+    session: Session,
+  ): Promise<void> {
     const { csv_delimiter, csv_header, csv_quote, csv_escape, csv_null_value } = this.#options;
-    const engine = this.#context?.engine;
-    const path = `${engine?.scratchDir}/${engine?.newName("csv_export")}.csv`;
+    const header = csv_header ?? true;
+    const delimiter = csv_delimiter ?? ",";
+    if (csv_quote === undefined && csv_escape === undefined && csv_null_value === undefined) {
+      const query = csvQuery(batch, columns, where);
+      for await (const bytes of session.exportText(query, "csv", { header, delimiter })) {
+        await file.write(bytes);
+      }
+      return;
+    }
     const quote = csv_quote ?? '"';
-    await session.run(
-      `COPY (${query}) TO ${quoteLiteral(path)} (FORMAT csv, HEADER ${csv_header ?? true}, ` +
-        `DELIMITER ${quoteLiteral(csv_delimiter ?? ",")}, QUOTE ${quoteLiteral(quote)}, ` +
-        `ESCAPE ${quoteLiteral(csv_escape ?? quote)}, NULLSTR ${
-          quoteLiteral(csv_null_value ?? "")
-        })`,
-    );
-    return path;
+    const dialect = {
+      delimiter,
+      quote,
+      escape: csv_escape ?? quote,
+      nullText: csv_null_value ?? "",
+    };
+    if (header) await file.write(new TextEncoder().encode(csvHeader(columns, dialect)));
+    const query = csvLineQuery(batch, columns, where, dialect);
+    for await (const bytes of session.exportText(query, "ndjson")) await file.write(bytes);
   }
 
   /** Integers of more than 38 digits, which no type of Parquet holds. */

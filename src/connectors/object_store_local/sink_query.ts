@@ -18,7 +18,61 @@ export function jsonQuery(batch: Batch, columns: readonly Column[], where: strin
  * the engine's own spelling (`nan` and `inf` included).
  */
 export function csvQuery(batch: Batch, columns: readonly Column[], where: string): string {
-  return select(batch, columns.map((column) => csvField(column)), where);
+  return select(
+    batch,
+    columns.map((column) => `${csvField(column)} AS ${quoteIdentifier(column.name)}`),
+    where,
+  );
+}
+
+/** How CSV is written where it is not the usual way. */
+export interface CsvDialect {
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly escape: string;
+  readonly nullText: string;
+}
+
+/**
+ * One line of CSV per row, for dialects that DuckDB's own writer refuses (such as the escape `\` with `\N` for NULL). Fields are quoted when
+ * they hold a character of the dialect or a line break, are empty, or look like NULL; quotes and escapes in them are escaped.
+ */
+export function csvLineQuery(
+  batch: Batch,
+  columns: readonly Column[],
+  where: string,
+  dialect: CsvDialect,
+): string {
+  const fields = columns.map((column) => {
+    const field = `(${csvField(column)})::VARCHAR`;
+    return `coalesce(${quoted(field, dialect)}, ${quoteLiteral(dialect.nullText)})`;
+  });
+  const line = fields.join(` || ${quoteLiteral(dialect.delimiter)} || `);
+  return `SELECT ${line === "" ? "''" : line} AS line FROM ${quoteIdentifier(batch.table)}${where}${
+    orderBy(batch)
+  }`;
+}
+
+/** The line with the column names in the dialect. */
+export function csvHeader(columns: readonly Column[], dialect: CsvDialect): string {
+  const { delimiter, quote, escape } = dialect;
+  const special = [delimiter, quote, escape, "\n", "\r"];
+  const names = columns.map(({ name }) => {
+    if (name !== "" && !special.some((character) => name.includes(character))) return name;
+    const escaped = escape === quote ? name : name.replaceAll(escape, escape + escape);
+    return quote + escaped.replaceAll(quote, escape + quote) + quote;
+  });
+  return `${names.join(delimiter)}\n`;
+}
+
+function quoted(field: string, { delimiter, quote, escape, nullText }: CsvDialect): string {
+  const [q, e] = [quoteLiteral(quote), quoteLiteral(escape)];
+  const special = [...new Set([delimiter, quote, escape, "\n", "\r"])].map((character) =>
+    `contains(${field}, ${quoteLiteral(character)})`
+  );
+  const inner = escape === quote ? field : `replace(${field}, ${e}, ${e} || ${e})`;
+  return `CASE WHEN ${special.join(" OR ")} OR ${field} IN ('', ${quoteLiteral(nullText)}) ` +
+    `THEN ${q} || replace(${inner}, ${q}, ${e} || ${q}) || ${q} ELSE ${field} END`;
 }
 
 /**
@@ -66,12 +120,9 @@ function orderBy(batch: Batch): string {
 
 function csvField({ name, type }: Column): string {
   const column = quoteIdentifier(name);
-  const node = parseType(type);
-  const nested = node.kind !== "scalar" && node.kind !== "decimal" && node.kind !== "enum";
-  if (nested) return `${jsonValue(column, type)} AS ${column}`;
-  if (type === "BLOB" || isTime(type)) return `${jsonText(column, type)} AS ${column}`;
-  if (node.kind === "decimal") return `${jsonValue(column, type)} AS ${column}`;
-  return column;
+  if (type === "BLOB" || isTime(type)) return jsonText(column, type);
+  const { kind } = parseType(type);
+  return kind === "scalar" || kind === "enum" ? column : jsonValue(column, type);
 }
 
 function isTime(type: string): boolean {

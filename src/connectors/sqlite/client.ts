@@ -57,14 +57,14 @@ export class SqliteClient {
     }
   }
 
-  /** Has the Worker do something. `lines` of an insert are handed over: they must not be used again. */
+  /** Has the Worker do something. The `rows` of an insert are handed over: they must not be used again. */
   call<Call extends SqliteCall>(call: Call): Promise<SqliteResults[Call["op"]]> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     this.#calls += 1;
     const request: SqliteRequest = { id: this.#calls, call };
     return new Promise((resolve, reject) => {
       this.#waiting.set(request.id, { resolve, reject });
-      this.#worker.postMessage(request, call.op === "insert" ? [call.lines.buffer] : []);
+      this.#worker.postMessage(request, call.op === "insert" ? [call.rows.buffer] : []);
     });
   }
 

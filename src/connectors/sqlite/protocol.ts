@@ -1,18 +1,6 @@
 /** A value as it crosses to the Worker and back. */
 export type SqliteValue = string | number | bigint | null | Uint8Array;
 
-/** How the Worker writes a piece of rows. */
-export interface InsertPlan {
-  /** `INSERT … VALUES `, the parenthesised placeholders of one row, and what follows the rows. */
-  readonly head: string;
-  readonly row: string;
-  readonly tail: string;
-  /** How many values a row has; in a piece one more follows, the row's number. */
-  readonly width: number;
-  /** Places of the values that are bound as floating-point numbers, from 0. */
-  readonly reals: readonly number[];
-}
-
 /** What the Worker is asked to do; one request at a time, each answered in its turn. */
 export type SqliteCall =
   | {
@@ -29,8 +17,10 @@ export type SqliteCall =
     readonly sql: string;
     readonly params: readonly (readonly SqliteValue[])[];
   }
-  /** Writes rows: lines of JSON arrays of texts and nulls, UTF-8, each line ended by \n. */
-  | { readonly op: "insert"; readonly plan: InsertPlan; readonly lines: Uint8Array<ArrayBuffer> }
+  /**
+   * Writes rows: `sql` takes the text of a JSON array of rows, each an array of texts and nulls on a line of its own, the row's number last.
+   */
+  | { readonly op: "insert"; readonly sql: string; readonly rows: Uint8Array<ArrayBuffer> }
   | { readonly op: "close" };
 
 /** A row that SQLite refused: its number in the batch, and why. */

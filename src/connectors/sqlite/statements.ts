@@ -1,13 +1,12 @@
 import { ROW_COLUMN } from "../../core/batch.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import { fittingRows } from "../_sql/row_fit.ts";
-import type { InsertPlan } from "./protocol.ts";
 import { qualifiedName } from "./table.ts";
 import type { WireColumn } from "./wire.ts";
 
 /**
- * The engine's query whose lines the Worker reads: a JSON array of texts per row, the row's number last. For a merge only the last
- * row of each key.
+ * The engine's query of the lines for {@link insertStatement}: per row a JSON array of texts, the row's number last, and a comma. For a
+ * merge only the last row of each key.
  *
  * @param relation the engine's table with the batch, quoted
  */
@@ -22,29 +21,25 @@ export function linesQuery(
   );
   const lastOfKey = keys.length === 0 ? "" : ` QUALIFY row_number() OVER ` +
     `(PARTITION BY ${keyTexts.join(", ")} ORDER BY ${ROW_COLUMN} DESC) = 1`;
-  return `SELECT CAST(to_json([${texts.join(", ")}]) AS VARCHAR) FROM ${relation} ` +
+  return `SELECT CAST(to_json([${texts.join(", ")}]) AS VARCHAR) || ',' FROM ${relation} ` +
     `WHERE ${fittingRows(columns)}${lastOfKey}`;
 }
 
 /**
- * How the Worker writes the rows. A merge leaves rows alone that would not change. Conflict clauses in the table's own declaration do not
- * apply: a row that breaks a rule is refused, neither replaced nor dropped in silence.
+ * The statement by which the Worker writes an array of rows. A merge leaves rows alone that would not change. Conflict clauses in the table's
+ * own declaration do not apply: a row that breaks a rule is refused, neither replaced nor dropped in silence.
  */
-export function insertPlan(
+export function insertStatement(
   table: string,
   columns: readonly WireColumn[],
   keys: readonly string[],
-): InsertPlan {
+): string {
   const names = columns.map(({ target }) => quoteIdentifier(target.name));
-  return {
-    head: `INSERT OR ABORT INTO ${qualifiedName(table)} AS flow_target (${
-      names.join(", ")
-    }) VALUES `,
-    row: `(${columns.map(({ placeholder }) => placeholder).join(", ")})`,
-    tail: keys.length === 0 ? "" : mergeClause(columns, keys),
-    width: columns.length,
-    reals: columns.flatMap(({ isReal }, at) => isReal ? [at] : []),
-  };
+  const values = columns.map(({ taken }, at) => taken(`json_extract(flow_rows.value, '$[${at}]')`));
+  // Without a condition SQLite would take ON CONFLICT for the ON of a join.
+  return `INSERT OR ABORT INTO ${qualifiedName(table)} AS flow_target (${names.join(", ")}) ` +
+    `SELECT ${values.join(", ")} FROM json_each(CAST(? AS TEXT)) AS flow_rows WHERE true` +
+    (keys.length === 0 ? "" : mergeClause(columns, keys));
 }
 
 function mergeClause(columns: readonly WireColumn[], keys: readonly string[]): string {

@@ -9,9 +9,9 @@ import { refusedRows } from "../_sql/row_fit.ts";
 import { shapeTable } from "../_sql/table_shape.ts";
 import { targetTypeMismatch } from "../_sql/target_error.ts";
 import type { SqliteClient } from "./client.ts";
-import { wholeLines } from "./lines.ts";
+import { rowArrays } from "./lines.ts";
 import type { RefusedLine } from "./protocol.ts";
-import { insertPlan, linesQuery } from "./statements.ts";
+import { insertStatement, linesQuery } from "./statements.ts";
 import {
   addColumnStatement,
   createStatement,
@@ -137,17 +137,17 @@ export class TableWriter {
     signal: AbortSignal,
   ): Promise<RefusedRow[]> {
     const { client, table } = this.#options;
-    const plan = insertPlan(table, columns, keys);
+    const sql = insertStatement(table, columns, keys);
     const refused: RefusedRow[] = [];
     let writing: Promise<readonly RefusedLine[]> = Promise.resolve([]);
     const settle = async () => {
       for (const { row, error } of await writing) refused.push({ row: BigInt(row), error });
     };
     const text = session.exportText(linesQuery(relation, columns, keys), "ndjson");
-    for await (const lines of wholeLines(text)) {
+    for await (const rows of rowArrays(text)) {
       await settle();
       signal.throwIfAborted();
-      writing = client.call({ op: "insert", plan, lines });
+      writing = client.call({ op: "insert", sql, rows });
       // It is awaited in the next round; a failure must not count as unhandled before.
       writing.catch(() => {});
     }

@@ -10,10 +10,8 @@ export interface WireColumn extends FittedColumn {
   readonly target: SqliteColumn;
   /** Engine expression of the value as text; NULL for NULL. */
   readonly text: string;
-  /** How SQL takes the bound text: `?`, `CAST(? AS INTEGER)`. */
-  readonly placeholder: string;
-  /** Bound as a floating-point number instead of text. */
-  readonly isReal: boolean;
+  /** SQLite's expression of the value from that of the text. */
+  readonly taken: (text: string) => string;
 }
 
 /** SQLite keeps no more digits of a number that it does not hold as an integer of 64 bits. */
@@ -35,7 +33,7 @@ export function wireColumn(
   const fitted = fitColumn(column, target, cast, isKey);
   const wire = wireOf(cast.expr, type, target);
   const checks = [...fitted.checks, ...affinityChecks(column, target, wire.text, type)];
-  if (wire.isReal && (isKey || !target.nullable)) {
+  if (isScalar(type, "DOUBLE") && (isKey || !target.nullable)) {
     checks.push({
       condition: `coalesce(isnan(${cast.expr}), false)`,
       reason: quoteLiteral(`column "${target.name}": NaN is NULL in SQLite, which is not allowed`),
@@ -77,7 +75,8 @@ function wireOf(
   type: TypeNode,
   target: SqliteColumn,
 ): Omit<WireColumn, keyof FittedColumn> {
-  const text = (sql: string, placeholder = "?") => ({ text: sql, placeholder, isReal: false });
+  const text = (sql: string, taken = (value: string) => value) => ({ text: sql, taken });
+  const asInteger = (value: string) => `CAST(${value} AS INTEGER)`;
   if (type.kind === "decimal" && type.scale > 0 && target.affinity === "numeric") {
     // `5.00` would become a double, and `5` an integer of 64 bits.
     return text(`rtrim(rtrim(CAST(${expr} AS VARCHAR), '0'), '.')`);
@@ -85,7 +84,7 @@ function wireOf(
   if (type.kind !== "scalar") return text(`CAST(${expr} AS VARCHAR)`);
   switch (type.name) {
     case "BOOLEAN":
-      return text(`CAST(CAST(${expr} AS TINYINT) AS VARCHAR)`, "CAST(? AS INTEGER)");
+      return text(`CAST(CAST(${expr} AS TINYINT) AS VARCHAR)`, asInteger);
     case "TINYINT":
     case "SMALLINT":
     case "INTEGER":
@@ -93,15 +92,15 @@ function wireOf(
     case "UTINYINT":
     case "USMALLINT":
     case "UINTEGER":
-      return text(`CAST(${expr} AS VARCHAR)`, "CAST(? AS INTEGER)");
+      return text(`CAST(${expr} AS VARCHAR)`, asInteger);
     case "DOUBLE":
-      return {
-        text: `CASE WHEN NOT isnan(${expr}) THEN CAST(${expr} AS VARCHAR) END`,
-        placeholder: "?",
-        isReal: true,
-      };
+      return text(
+        `CASE WHEN isfinite(${expr}) THEN CAST(${expr} AS VARCHAR) ` +
+          `WHEN isinf(${expr}) THEN if(${expr} > 0, '9e999', '-9e999') END`,
+        (value) => `CAST(${value} AS REAL)`,
+      );
     case "BLOB":
-      return text(`hex(${expr})`, "unhex(?)");
+      return text(`hex(${expr})`, (value) => `unhex(${value})`);
     case "TIMESTAMP":
     case "TIMESTAMP_S":
     case "TIMESTAMP_MS":
@@ -121,7 +120,7 @@ function affinityChecks(
   text: string,
   type: TypeNode,
 ): RowCheck[] {
-  if (target.affinity !== "numeric" || isReal(type)) return [];
+  if (target.affinity !== "numeric") return [];
   const digits = `length(ltrim(regexp_replace(${text}, '[^0-9]', '', 'g'), '0'))`;
   const isWide = `${digits} > ${EXACT_DIGITS} AND NOT (TRY_CAST(${text} AS BIGINT) IS NOT NULL ` +
     `AND regexp_full_match(${text}, '[+-]?[0-9]+'))`;
@@ -141,10 +140,6 @@ function affinityChecks(
 }
 
 const WIDE_INTEGERS = new Set(["UBIGINT", "HUGEINT", "UHUGEINT", "BIGNUM"]);
-
-function isReal(type: TypeNode): boolean {
-  return isScalar(type, "DOUBLE");
-}
 
 function scalar(name: string): TypeNode {
   return { kind: "scalar", name };

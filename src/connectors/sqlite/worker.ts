@@ -4,18 +4,16 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type {
-  InsertPlan,
   RefusedLine,
   SqliteCall,
   SqliteFailure,
   SqliteReply,
   SqliteRequest,
   SqliteResults,
-  SqliteValue,
 } from "./protocol.ts";
 
-/** Values bound by one statement: more make statements slower to bind, fewer slower to step. */
-const VALUES_PER_STATEMENT = 800;
+/** Lines that are tried together once a piece has failed. */
+const LINES_PER_ATTEMPT = 50;
 const MAX_STATEMENTS = 64;
 
 /** Result codes of single rows that do not fit: TOOBIG, CONSTRAINT, MISMATCH. */
@@ -55,7 +53,7 @@ function answer(call: SqliteCall): SqliteResults[SqliteCall["op"]] {
       for (const params of call.params) prepared(call.sql).run(...params);
       return null;
     case "insert":
-      return insert(call.plan, call.lines);
+      return insert(call.sql, call.rows);
     case "close":
       statements.clear();
       database?.close();
@@ -79,81 +77,36 @@ function open(path: string, readOnly: boolean, busyMs: number): SqliteResults["o
   return { version: String(version?.["version"]) };
 }
 
-/** Writes a piece; rows that do not fit are left out and returned. */
-function insert(plan: InsertPlan, lines: Uint8Array): RefusedLine[] {
-  // JSON escapes line ends, so that this is found between rows only: all values of the piece become one flat array.
-  const flat = JSON.parse(decoder.decode(lines).replaceAll("]\n[", ",")) as (string | null)[];
-  const stride = plan.width + 1;
-  const rows = flat.length / stride;
-  const perStatement = Math.max(1, Math.floor(VALUES_PER_STATEMENT / plan.width));
-  const one = prepared(sqlOf(plan, 1));
+/** Writes a piece by one statement; when rows do not fit, by smaller ones, and returns those rows. */
+function insert(sql: string, rows: Uint8Array): RefusedLine[] {
+  const statement = prepared(sql);
+  if (wrote(() => statement.run(rows)) === undefined) return [];
+  const lines = decoder.decode(rows.subarray(1, -1)).split(",\n");
   const refused: RefusedLine[] = [];
-  for (let from = 0; from < rows; from += perStatement) {
-    const to = Math.min(from + perStatement, rows);
-    if (
-      to - from === perStatement && wrote(prepared(sqlOf(plan, perStatement)), plan, flat, from, to)
-    ) {
-      continue;
-    }
-    for (let row = from; row < to; row += 1) {
-      try {
-        one.run(...valuesOf(plan, flat, row, row + 1));
-      } catch (error) {
-        if (!isRowFailure(error)) throw error;
-        refused.push({ row: Number(flat[row * stride + plan.width]), error: messageOf(error) });
-      }
+  for (let from = 0; from < lines.length; from += LINES_PER_ATTEMPT) {
+    const some = lines.slice(from, from + LINES_PER_ATTEMPT);
+    if (wrote(() => statement.run(`[${some.join(",")}]`)) === undefined) continue;
+    for (const line of some) {
+      const error = wrote(() => statement.run(`[${line}]`));
+      if (error !== undefined) refused.push({ row: rowNumber(line), error });
     }
   }
   return refused;
 }
 
-function sqlOf(plan: InsertPlan, rows: number): string {
-  return `${plan.head}${new Array(rows).fill(plan.row).join(", ")}${plan.tail}`;
-}
-
-/** Writes several rows by one statement; false, and nothing written, when one of them does not fit. */
-function wrote(
-  statement: StatementSync,
-  plan: InsertPlan,
-  flat: readonly (string | null)[],
-  from: number,
-  to: number,
-): boolean {
+/** Does it, and returns `undefined`; or why rows do not fit, with nothing written. */
+function wrote(run: () => void): string | undefined {
   try {
-    statement.run(...valuesOf(plan, flat, from, to));
-    return true;
+    run();
+    return undefined;
   } catch (error) {
     if (!isRowFailure(error)) throw error;
-    return false;
+    return messageOf(error);
   }
 }
 
-function valuesOf(
-  plan: InsertPlan,
-  flat: readonly (string | null)[],
-  from: number,
-  to: number,
-): SqliteValue[] {
-  const { width, reals } = plan;
-  const values = new Array<SqliteValue>(width * (to - from));
-  let at = 0;
-  for (let row = from; row < to; row += 1) {
-    const start = row * (width + 1);
-    for (const place of reals) {
-      const text = flat[start + place];
-      if (text != null) values[at + place] = toReal(text);
-    }
-    for (let place = 0; place < width; place += 1) {
-      values[at + place] ??= flat[start + place] ?? null;
-    }
-    at += width;
-  }
-  return values;
-}
-
-function toReal(text: string): number {
-  if (text === "inf") return Infinity;
-  return text === "-inf" ? -Infinity : Number(text);
+function rowNumber(line: string): number {
+  return Number((JSON.parse(line) as (string | null)[]).at(-1));
 }
 
 function prepared(sql: string): StatementSync {
