@@ -54,10 +54,7 @@ export function declaredFits(
 }
 
 function presentFits(json: string, type: TypeNode, form: TextForm, depth: number): string {
-  if (isNumeric(type)) {
-    const name = typeText(type);
-    return numberFits(json, name, form, name === "DOUBLE" || name === "FLOAT");
-  }
+  if (isNumeric(type)) return numberFits(json, typeText(type), form);
   switch (type.kind) {
     case "list": {
       const element = `e${depth}`;

@@ -61,36 +61,24 @@ export function numberParts(text: string): string {
     `ELSE flow_p.e + length(flow_p.d) - length(rtrim(flow_p.d, '0')) END})[1]`;
 }
 
-/** Any double is the same number as its shortest text when it came from these: fifteen digits, an exponent of at most two. */
-const SAFE_DOUBLE = "-?[0-9.]{1,15}(?:[eE][-+]?[0-9]{1,2})?";
-
 /** SQL: true when the number text has an exponent. */
 export function hasExponent(text: string): string {
   return `(contains(${text}, 'e') OR contains(${text}, 'E'))`;
 }
 
-/** A number's text without zeros at the end of its fraction: one text per number, as long as there are no exponents. */
-function trimmed(text: string): string {
-  return `CASE WHEN contains(${text}, '.') THEN rtrim(rtrim(${text}, '0'), '.') ELSE ${text} END`;
+/** The digits of a number's text without the zeros on either side. */
+function significant(text: string): string {
+  return `trim(regexp_replace(${text}, '[eE].*$|[.-]', '', 'g'), '0')`;
 }
 
 /**
- * True when the number text is the same number after it went through `type`; false otherwise, also for a text that is no number.
- *
- * @param keepSign false where -0 may become 0 (types without a negative zero)
+ * True when the number text is the same number after it went through `type`; false otherwise, also for a text that is no number. -0 is the same
+ * as 0. Only digits need to be compared: what a cast makes of a number with the same digits cannot be a power of ten away.
  */
-export function survives(text: string, type: string, keepSign: boolean): string {
+export function survives(text: string, type: string): string {
   const back = `try_cast(${text} AS ${type})::VARCHAR`;
-  const given = numberParts(text);
-  const returned = numberParts(back);
-  // Taking numbers apart costs more than all of the rest: exponents only.
-  const safe = type === "DOUBLE"
-    ? `WHEN regexp_full_match(${text}, '${SAFE_DOUBLE}') THEN true `
-    : "";
-  const zero = keepSign ? "" : `WHEN regexp_full_match(${text}, '-0(?:\.0+)?') THEN true `;
-  return `coalesce(CASE WHEN ${back} IS NULL THEN false WHEN ${back} = ${text} THEN true ${safe}${zero}` +
-    `WHEN ${hasExponent(text)} OR ${hasExponent(back)} THEN ${given} = ${returned} ` +
-    `ELSE ${trimmed(text)} = ${trimmed(back)} END, false)`;
+  return `coalesce(CASE WHEN ${back} = ${text} THEN true ` +
+    `ELSE ${significant(back)} = ${significant(text)} END, false)`;
 }
 
 /** Matches the number texts without exponent that are exactly a DECIMAL(precision, scale). */

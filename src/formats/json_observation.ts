@@ -150,7 +150,7 @@ function countMembers(members: string, form: TextForm, firstId: bigint): string 
     count(t) AS numbers,
     count(*) FILTER (${fraction}) AS fractions,
     count(*) FILTER (NOT ${fraction} AND try_cast(t AS BIGINT) IS NULL) AS long,
-    count(*) FILTER (t IS NOT NULL AND NOT ${survives("t", "DOUBLE", true)}) AS not_double,
+    count(*) FILTER (t IS NOT NULL AND NOT ${survives("t", "DOUBLE")}) AS not_double,
     max(CASE WHEN t IS NULL THEN NULL WHEN d IS NULL ` +
     `THEN length(ltrim(split_part(t, '.', 1), '-0')) ` +
     `ELSE greatest(length(d.digits) + d.exp, 0) END) AS integer_digits,

@@ -85,11 +85,16 @@ export function isZonedTime(text: string): string {
   return `(regexp_full_match(${text}, '${ZONED_TIME}') AND try_cast(${text} AS TIMESTAMPTZ) IS NOT NULL)`;
 }
 
+/** True for an integer of 64 bits that is written as one (not `1.0`, `1e3` or `-0`). */
+export function integerFits(json: string, form: TextForm): string {
+  const text = `(${numberText(json, form)})`;
+  return `coalesce(try_cast(${text} AS BIGINT)::VARCHAR = ${text}, false)`;
+}
+
 /** True when the JSON number is the same number in `type`, a name as DuckDB spells it. */
-export function numberFits(json: string, type: string, form: TextForm, keepSign?: boolean): string {
+export function numberFits(json: string, type: string, form: TextForm): string {
   const text = numberText(json, form);
-  const sign = keepSign ?? (type === "BIGINT" || type === "DOUBLE");
-  const exact = survives(`(${text})`, type, sign);
+  const exact = survives(`(${text})`, type);
   const number = isNumber(json, form);
   if (type === "DOUBLE") {
     // Fifteen digits are always safe.

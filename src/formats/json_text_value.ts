@@ -3,6 +3,7 @@ import { declaredFits, declaredValue } from "./json_declared.ts";
 import { isShapeless, type JsonNode, nodeType, numberTypeText } from "./json_node.ts";
 import {
   elements,
+  integerFits,
   isNull,
   isNumber,
   isString,
@@ -48,7 +49,9 @@ function presentFits(json: string, node: Discovered, form: TextForm, depth: numb
     case "boolean":
       return `${json} IN ('true', 'false')`;
     case "number":
-      return numberFits(json, numberTypeText(node.type), form);
+      return node.type.base === "BIGINT"
+        ? integerFits(json, form)
+        : numberFits(json, numberTypeText(node.type), form);
     case "text": {
       const string = isString(json, form);
       if (!node.numbers) return string;
@@ -149,7 +152,7 @@ function eventTime(json: string, form: TextForm): string {
   const number = `try_cast(${numberText(json, form)} AS BIGINT)`;
   return `CASE WHEN ${isString(json, form)} THEN ` +
     `CASE WHEN ${isZonedTime(`(${json}[2:-2])`)} THEN try_cast(${json}[2:-2] AS TIMESTAMPTZ) END ` +
-    `WHEN ${numberFits(json, "BIGINT", form, false)} THEN ` +
+    `WHEN ${numberFits(json, "BIGINT", form)} THEN ` +
     `CASE WHEN abs(${number}::HUGEINT) < ${FIRST_MICROS} THEN make_timestamptz(${number} * 1000) ` +
     `WHEN ${number} BETWEEN 0 AND ${LAST_MICROS} THEN make_timestamptz(${number}) END END`;
 }

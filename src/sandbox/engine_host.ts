@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { describeError, FlowError } from "../core/error.ts";
 import type { Observe } from "../core/observation.ts";
 import type {
@@ -27,6 +28,7 @@ export interface EngineOptions {
 /** Time for an engine to end by itself after `now`. */
 export const STOP_GRACE_MS = 5000;
 
+const OWN_MODULES = fileURLToPath(new URL("..", import.meta.url));
 const WORKER_URL = new URL("../app_worker.ts", import.meta.url);
 
 /**
@@ -44,6 +46,7 @@ export async function runInEngine(
   try {
     const permissions = enginePermissions(options.permissions, {
       scratchDir,
+      ownModules: await realPathOr(OWN_MODULES),
       namedFiles: await namedFiles(request),
       nativeLibraries: await nativeLibraries(),
     });
@@ -134,7 +137,7 @@ async function namedFiles(request: EngineRequest): Promise<string[]> {
 
 /** The directory with the engine's native library: beside this program's own modules, embedded or installed. */
 async function nativeLibraries(): Promise<Grant> {
-  const packages = new URL("../../node_modules", import.meta.url).pathname;
+  const packages = fileURLToPath(new URL("../../node_modules", import.meta.url));
   const real = await realPathOr(packages, "");
   // Where packages lie elsewhere (a global cache), there is no directory to name.
   return real === "" ? true : [real];

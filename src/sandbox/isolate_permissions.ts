@@ -36,18 +36,20 @@ export interface EngineNeeds {
   readonly scratchDir: string;
   /** Files that the user named on the command line for flow to read: the definition file. */
   readonly namedFiles: readonly string[];
+  /** The program's own modules: connectors start threads of their own from them. */
+  readonly ownModules: string;
   /** Where the native library of the SQL engine lies. */
   readonly nativeLibraries: Grant;
 }
 
-/** The isolate of the engine: what was granted, its scratch directory, the files named to it, and flow's own native library. */
+/** The isolate of the engine: what was granted, its scratch directory, the files named to it, and flow's own files. */
 export function enginePermissions(
   granted: GrantedPermissions,
   needs: EngineNeeds,
 ): IsolatePermissions {
   return {
     ...granted,
-    read: withEntries(granted.read, [needs.scratchDir, ...needs.namedFiles]),
+    read: withEntries(granted.read, [needs.scratchDir, needs.ownModules, ...needs.namedFiles]),
     write: withEntries(granted.write, [needs.scratchDir]),
     run: false,
     ffi: needs.nativeLibraries,

@@ -203,6 +203,8 @@ function refuseContradictions(
     throw invalid("--sandbox and --allow-all contradict one another", "leave one of them out");
   }
   for (const [kind, { allowAll, allow }] of asked) {
+    // These grant nothing either way.
+    if (NEVER_KINDS.includes(kind)) continue;
     if (everything && (allowAll || allow.length > 0)) {
       throw invalid(
         `--allow-all and --allow-${kind} contradict one another`,

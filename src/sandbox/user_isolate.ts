@@ -7,7 +7,7 @@ import type { RawDefinition } from "../core/request.ts";
 import { findDenial } from "./denial.ts";
 import { BEGIN_HOOK } from "./module_hook.ts";
 import { type Place, showPlace, SourcePositions } from "./source_positions.ts";
-import { lockDown } from "./user_lockdown.ts";
+import { lockDown, REFUSAL } from "./user_lockdown.ts";
 import type { FromUser, ModuleFailure, ToUser } from "./user_protocol.ts";
 
 /** The part of a Worker's global scope that is used here. */
@@ -117,7 +117,11 @@ function own(thrown: unknown): Pick<ModuleFailure, "flow"> {
     return { flow: { code, message, ...(hint === undefined ? {} : { hint }) } };
   }
   if (!(thrown instanceof Deno.errors.NotCapable)) return {};
-  const hint = "no flag grants this to pipeline modules";
+  // Some refusals of the runtime ask for more than one flag, in sentences of their own.
+  const flags = new Set(thrown.message.match(/--allow-[a-z]+/g));
+  const hint = thrown.message.startsWith(REFUSAL) || flags.size === 0
+    ? "no flag grants this to pipeline modules"
+    : `run flow with ${[...flags].join(" ")}`;
   return { flow: { code: "permission_denied", message: thrown.message, hint } };
 }
 

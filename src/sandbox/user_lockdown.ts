@@ -18,8 +18,11 @@ export function lockDown(): void {
   redirectOutput();
 }
 
+/** How the message of everything refused here begins. */
+export const REFUSAL = "pipeline modules have no";
+
 function refuse(what: string): never {
-  throw new Deno.errors.NotCapable(`pipeline modules have no ${what}`);
+  throw new Deno.errors.NotCapable(`${REFUSAL} ${what}`);
 }
 
 function replace(holder: object, key: PropertyKey, value: unknown): void {

@@ -2,11 +2,16 @@ import assert from "node:assert/strict";
 import { flow, testEach } from "../cli/flow_program.ts";
 import { failure, inProject } from "./boundary.ts";
 
-function definition(target: string, sql = "SELECT * FROM source", source = ""): string {
+function definition(
+  target: string,
+  sql = "SELECT * FROM source",
+  source?: string,
+  query = "orders",
+): string {
   return `pipeline_name = "orders"
-source_query = "${source === "" ? "orders" : "*.jsonl"}"
+source_query = "${query}"
 [source]
-${source === "" ? `kind = "datagen"\nrows = 10\n[source.columns]\nid = "sequence"` : source}
+${source === undefined ? `kind = "datagen"\nrows = 10\n[source.columns]\nid = "sequence"` : source}
 [target]
 ${target}
 [target.table]
@@ -115,6 +120,7 @@ const CONNECTORS: readonly {
       FILES_TARGET,
       undefined,
       `kind = "object_store_local"\npath = "/etc"\nformat = "json"`,
+      "*.jsonl",
     ),
     flags: ALLOWED,
     hint: /--allow-read=\/etc/,

@@ -64,11 +64,7 @@ export class DurableFile {
   async publish(): Promise<void> {
     try {
       await Deno.rename(this.#hidden, this.path);
-      // The name is durable when its directory is.
-      using folder = await Deno.open(this.path.slice(0, this.path.lastIndexOf("/")), {
-        read: true,
-      });
-      await folder.sync();
+      await syncFolder(this.path.slice(0, this.path.lastIndexOf("/")));
     } catch (error) {
       throw fileError(this.path, error);
     }
@@ -84,6 +80,16 @@ export class DurableFile {
     if (this.#closed) return;
     this.#closed = true;
     this.#file.close();
+  }
+}
+
+/** A name is durable when its directory is. Where flow may write but not read, that is left to the file system. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    using folder = await Deno.open(path, { read: true });
+    await folder.sync();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
   }
 }
 
