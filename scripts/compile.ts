@@ -78,6 +78,7 @@ async function compileStaged(
     "compile",
     "--no-check",
     "--allow-all",
+    "--no-prompt", // what an isolate lacks is refused, not asked for at the terminal
     "--self-extracting", // DuckDB's library finds its sibling library only on disk
     "--unstable-worker-options",
     ...[...others, ...data].flatMap((path) => ["--include", path]),

@@ -25,7 +25,7 @@ const OFFSET_DIRECTORY = ".flow/offsets";
  * @throws FlowError for everything that can be foreseen.
  */
 export async function runRequest(request: EngineRequest, hooks: RunHooks): Promise<EngineResult> {
-  armFailpoint(readVariable("FLOW_FAILPOINT"));
+  armFailpoint(readVariable("FLOW_FAILPOINT"), hooks.stopDead);
   switch (request.do) {
     case "consume": {
       const definitions = await loadDefinitions(request.input, { connectors });
@@ -70,6 +70,9 @@ async function consume(
   hooks: RunHooks,
 ) {
   const spec = await definitions.streaming(request.pipeline);
+  for (const message of definitions.notices) {
+    hooks.observe({ kind: "notice", pipeline: spec.name, message });
+  }
   const plan = planStream(spec, connectors);
   const engine = await createEngine({ scratchDir: hooks.scratchDir });
   try {

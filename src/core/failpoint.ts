@@ -16,23 +16,32 @@ export type FailpointName =
 interface ArmedFailpoint {
   readonly name: string;
   remaining: number;
+  readonly stopDead: () => void;
 }
 
 let armed: ArmedFailpoint | undefined;
 
-/** Arms the failpoint that `setting` (`name:n`) names; `undefined` or an empty text disarms. */
-export function armFailpoint(setting: string | undefined): void {
+/**
+ * Arms the failpoint that `setting` (`name:n`) names; `undefined` or an empty text disarms.
+ *
+ * @param stopDead ends the process at once and does not return; by default a SIGKILL, which an isolate without `run` has to leave to its
+ * host.
+ */
+export function armFailpoint(
+  setting: string | undefined,
+  stopDead: () => void = () => Deno.kill(Deno.pid, "SIGKILL"),
+): void {
   if (!setting) {
     armed = undefined;
     return;
   }
   const [name = "", count = "1"] = setting.split(":");
-  armed = { name, remaining: Number(count) };
+  armed = { name, remaining: Number(count), stopDead };
 }
 
-/** Passes the named place; ends the process with SIGKILL when it is the armed one and its count is reached. */
+/** Passes the named place; ends the process when it is the armed one and its count is reached. */
 export function failpoint(name: FailpointName): void {
   if (armed === undefined || armed.name !== name) return;
   armed.remaining -= 1;
-  if (armed.remaining === 0) Deno.kill(Deno.pid, "SIGKILL");
+  if (armed.remaining === 0) armed.stopDead();
 }

@@ -96,7 +96,9 @@ export type ToEngine =
 export type FromEngine =
   | { readonly type: "observation"; readonly observation: Observation }
   | { readonly type: "result"; readonly result: EngineResult }
-  | { readonly type: "error"; readonly error: FlowErrorData };
+  | { readonly type: "error"; readonly error: FlowErrorData }
+  /** A failpoint was reached: the host kills the process, the isolate does nothing more. */
+  | { readonly type: "failpoint" };
 
 /** What `src/app.ts` offers to every host (the engine Worker, a script that imports flow, a test). */
 export interface RunHooks {
@@ -106,4 +108,6 @@ export interface RunHooks {
   readonly now: AbortSignal;
   /** A directory that only this run uses. Made by the host, which also removes it. */
   readonly scratchDir: string;
+  /** Kills the process for a fault test and does not return; given where the isolate cannot do that itself. */
+  readonly stopDead?: () => void;
 }

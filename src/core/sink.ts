@@ -22,6 +22,10 @@ export type WriteMode = "append" | "merge";
 
 /** What the stream loop gives to a sink. */
 export interface SinkContext {
+  /**
+   * The name under which the target keeps offsets: the pipeline's, for its further targets with their `targetId` added, so that two
+   * targets in one database do not share an offsets row.
+   */
   readonly pipeline: string;
   readonly engine: Engine;
   readonly clock: Clock;
@@ -44,6 +48,8 @@ export interface Sink {
   /** Unique within the pipeline, for messages and metrics: `postgres:public.events`. Holds no credential. */
   readonly targetId: string;
   readonly traits: SinkTraits;
+  /** The file that an epoch locks as a whole; two targets of a pipeline cannot share it. */
+  readonly exclusiveFile?: string;
   open(context: SinkContext, signal: AbortSignal): Promise<void>;
   /** The target's columns now; `undefined` when the table does not exist or the target has no schema. */
   columns(): Promise<readonly TargetColumn[] | undefined>;

@@ -35,7 +35,7 @@ export interface NumberObservation {
 /** Objects with more different keys than this are kept as JSON. */
 export const MAX_OBJECT_KEYS = 100;
 /** Different fields of the payload's top level. Rows with still others are refused. */
-export const MAX_FIELDS = 2000;
+export const MAX_FIELDS = 1000;
 /** Values deeper than this are kept as JSON. */
 const MAX_DEPTH = 16;
 

@@ -67,9 +67,21 @@ export function planStream(spec: StreamingSpec, connectors: readonly Connector[]
     }
     return { spec: target, sink };
   });
+  refuseSharedFiles(targets);
   const deadLetters = planDeadLetters(spec, targets, connectors);
   const { delivery, notes } = planDelivery(spec, sources, targets);
   return { spec, sources, targets, delivery, notes, ...(deadLetters && { deadLetters }) };
+}
+
+function refuseSharedFiles(targets: readonly PlannedTarget[]): void {
+  const files = targets.map(({ sink }) => sink.exclusiveFile).filter((file) => file !== undefined);
+  const shared = files.find((file, at) => files.indexOf(file) !== at);
+  if (shared === undefined) return;
+  throw new FlowError(`two targets of the pipeline write to the same file '${shared}'`, {
+    code: "targets_share_file",
+    domain: "user",
+    hint: "give each table a file of its own, or write a pipeline for each target",
+  });
 }
 
 function planDelivery(

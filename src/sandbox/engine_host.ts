@@ -90,6 +90,8 @@ function converse(
           return observe(data.observation);
         case "result":
           return end(() => resolve(data.result));
+        case "failpoint":
+          return Deno.kill(Deno.pid, "SIGKILL");
         case "error":
           return end(() => reject(FlowError.fromData(data.error)));
       }

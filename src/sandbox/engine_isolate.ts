@@ -51,6 +51,11 @@ export function serveEngine(loadRunner: () => Promise<RunRequest>): void {
       drain: drain.signal,
       now: now.signal,
       observe: (observation) => scope.postMessage({ type: "observation", observation }),
+      stopDead() {
+        scope.postMessage({ type: "failpoint" });
+        // Not a step further, whatever is under way here.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      },
     }).catch(fail);
   };
   async function run(request: EngineRequest, hooks: RunHooks): Promise<void> {

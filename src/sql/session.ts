@@ -49,19 +49,10 @@ export class DuckdbSession implements Session {
     });
   }
 
-  describe(query: string): Promise<Column[]> {
-    return this.#queued(query, async () => {
-      const statement = await this.connection.prepare(query);
-      try {
-        const columns: Column[] = [];
-        for (let at = 0; at < statement.columnCount; at += 1) {
-          columns.push({ name: statement.columnName(at), type: String(statement.columnType(at)) });
-        }
-        return columns;
-      } finally {
-        statement.destroySync();
-      }
-    });
+  async describe(query: string): Promise<Column[]> {
+    // The prepared statement would tell the types too, but the client's type texts drop the alias JSON.
+    const rows = await this.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${query}`);
+    return rows.map(({ column_name: name, column_type: type }) => ({ name, type }));
   }
 
   async *exportText(

@@ -150,9 +150,9 @@ export class StreamRun {
   async #open(): Promise<boolean> {
     const { spec, sources, targets, deadLetters } = this.#plan;
     const { engine, clock, observe, untilEnd, now } = this.#context;
-    for (const target of targets) {
+    for (const [index, target] of targets.entries()) {
       await target.sink.open({
-        pipeline: spec.name,
+        pipeline: index === 0 ? spec.name : `${spec.name}::${target.sink.targetId}`,
         engine,
         clock,
         observe,

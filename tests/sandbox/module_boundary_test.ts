@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { testEach } from "../cli/flow_program.ts";
+import { PROGRAMS, testEach } from "../cli/flow_program.ts";
 import { embeddedLibrary, failure, inProject } from "./boundary.ts";
 
 const PIPELINE = `import { datagen, memory, streamingPipeline } from "flow";
@@ -285,3 +285,32 @@ for (const attempt of ATTEMPTS) {
     });
   });
 }
+
+const BINARY = PROGRAMS.find(({ name }) => name === "binary");
+
+Deno.test({
+  name: "cli (binary): what is denied is not asked for at a terminal",
+  ignore: BINARY === undefined || Deno.build.os !== "linux",
+  async fn() {
+    const module = `import "flow";\nDeno.readTextFileSync("/etc/passwd");\n`;
+    await inProject({ "pipelines.ts": module }, async (project) => {
+      // `script` runs a command with a terminal of its own.
+      const child = new Deno.Command("script", {
+        args: [
+          "-qec",
+          `'${BINARY?.command}' consume-list --module pipelines.ts --sandbox`,
+          "/dev/null",
+        ],
+        cwd: project,
+        stdin: "null",
+        stdout: "piped",
+      }).spawn();
+      const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+      const { stdout } = await child.output();
+      clearTimeout(timer);
+      const text = new TextDecoder().decode(stdout);
+      assert.match(text, /run flow with --allow-read=\/etc\/passwd/);
+      assert.doesNotMatch(text, /Allow\?/);
+    });
+  },
+});

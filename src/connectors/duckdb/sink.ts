@@ -28,6 +28,7 @@ export interface DuckdbSinkOptions {
  */
 export class DuckdbSink implements Sink {
   readonly targetId: string;
+  readonly exclusiveFile: string;
   readonly traits: SinkTraits = {
     transactional: true,
     modes: ["append", "merge"],
@@ -47,6 +48,7 @@ export class DuckdbSink implements Sink {
   constructor(options: DuckdbSinkOptions) {
     this.#options = options;
     this.#table = tableName(options.table);
+    this.exclusiveFile = options.path;
     this.targetId = `duckdb:${options.path}:${this.#table.shown}`;
   }
 

@@ -26,6 +26,7 @@ export interface SqliteSinkOptions {
 /** A table in an SQLite file, written by a Worker. Others can read the file all the time, and write between the epochs. */
 export class SqliteSink implements Sink {
   readonly targetId: string;
+  readonly exclusiveFile: string;
   readonly traits: SinkTraits = {
     transactional: true,
     modes: ["append", "merge"],
@@ -43,6 +44,7 @@ export class SqliteSink implements Sink {
 
   constructor(options: SqliteSinkOptions) {
     this.#options = options;
+    this.exclusiveFile = options.path;
     this.targetId = `sqlite:${options.path}:${options.table}`;
   }
 
