@@ -1,4 +1,4 @@
-import type { Batch, RejectedRows, SourceBatch } from "../core/batch.ts";
+import type { Batch, SourceBatch } from "../core/batch.ts";
 import type { Decoded, Decoder, DecoderHints } from "../core/decoder.ts";
 import { type Column, quoteIdentifier } from "../core/schema.ts";
 import type { Session } from "../core/session.ts";
@@ -34,11 +34,12 @@ const FAST_REST_BATCHES = 8;
  *
  * - A row that is not strictly JSON (RFC 8259), not an object, not UTF-8 or empty, or that has a key twice at its top level, is rejected. A row
  *   without payload (a Kafka tombstone) gives no row and no rejection.
- * - Types are found from all rows of each batch. Integers are BIGINT, longer ones DECIMAL(38,0); fractions DOUBLE where its shortest text is
- *   the same number, else DECIMAL(38,s); what no such type holds keeps its text in a VARCHAR. Objects are STRUCTs (JSON above 100 keys, with keys
+ * - Types are found from all rows of each batch. Integers are BIGINT, longer ones DECIMAL(38,0); what is written with a fraction or an exponent
+ *   (and -0) is DOUBLE where its shortest text is the same number, else DECIMAL(38,s); what no such type holds keeps its text in a VARCHAR.
+ *   Numbers inside of JSON columns keep their value to the last digit, not always their spelling (`1.50` may become `1.5`). Objects are STRUCTs (JSON above 100 keys, with keys
  *   that differ in case only, and with keys that never end growing), lists are LISTs (JSON when mixed). An object or list that has only been seen
  *   empty is JSON, a field that has only been null is VARCHAR, until there is more to know.
- * - New fields and wider numbers change the schema. Rows with another kind of value (text for number …) come as a part of their own, until
+ * - New fields (up to 1000 in all; rows with more are rejected) and wider numbers change the schema. Rows with another kind of value (text for number …) come as a part of their own, until
  *   most rows have the new kind.
  * - A value that is not exactly of a declared type rejects its row.
  * - A column is called as its key. Of names that differ in case only the second gets `_1`; the empty key is `_`. The payload's `_event_ts`
@@ -86,39 +87,34 @@ class JsonDecoder implements Decoder {
     const scratch = new Scratch(session, batch.table);
     const before = this.columns;
     try {
-      const tried = await this.#decodeAndLearn(scratch, batch);
-      const parts: Batch[] = [];
-      const { table, rows } = await fittingRows(scratch, tried);
-      const columns = schemaColumns(tried.schema);
-      if (rows > 0) parts.push({ table, columns, hasRowColumn: true, rows });
-      let rejected: RejectedRows | undefined;
-      if (tried.slow !== undefined) {
-        const refused = await refuse(scratch, batch, tried.schema, tried.slow);
-        rejected = refused.rejected;
-        if (refused.odd !== undefined) {
-          parts.push(
-            ...await oddParts(
-              scratch,
-              tried.schema,
-              tried.slow,
-              refused.odd,
-              (key) => this.#hint(key),
-            ),
-          );
-        }
-        await this.#learnShape(session, batch, tried);
-      }
-      for (const part of parts) scratch.handOut(part.table);
-      if (rejected !== undefined) scratch.handOut(rejected.table);
-      const schemaChange = describeChange(before, this.columns);
-      return {
-        parts,
-        ...(rejected === undefined ? {} : { rejected }),
-        ...(schemaChange === undefined ? {} : { schemaChange }),
-      };
-    } finally {
+      const decoded = await this.#decode(scratch, batch);
+      for (const part of decoded.parts) scratch.handOut(part.table);
+      if (decoded.rejected !== undefined) scratch.handOut(decoded.rejected.table);
       await scratch.dropAll();
+      const schemaChange = describeChange(before, this.columns);
+      return schemaChange === undefined ? decoded : { ...decoded, schemaChange };
+    } catch (error) {
+      // A session that is closed cannot drop anything; what went wrong first is what counts.
+      await scratch.dropAll().catch(() => {});
+      throw error;
     }
+  }
+
+  async #decode(scratch: Scratch, batch: SourceBatch): Promise<Decoded> {
+    const tried = await this.#decodeAndLearn(scratch, batch);
+    const parts: Batch[] = [];
+    const { table, rows } = await fittingRows(scratch, tried);
+    const columns = schemaColumns(tried.schema);
+    if (rows > 0) parts.push({ table, columns, hasRowColumn: true, rows });
+    if (tried.slow === undefined) return { parts };
+    const { rejected, odd } = await refuse(scratch, batch, tried.schema, tried.slow);
+    if (odd !== undefined) {
+      parts.push(
+        ...await oddParts(scratch, tried.schema, tried.slow, odd, (key) => this.#hint(key)),
+      );
+    }
+    await this.#learnShape(scratch.session, batch, tried);
+    return { parts, ...(rejected === undefined ? {} : { rejected }) };
   }
 
   async #decodeAndLearn(scratch: Scratch, batch: SourceBatch): Promise<Attempt> {

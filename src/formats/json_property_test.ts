@@ -156,7 +156,7 @@ Deno.test("json property: whatever objects come, in whatever batches, their valu
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 40 },
     );
     await assertNoTables();
   }));
@@ -222,7 +222,7 @@ Deno.test("json property: what JSON.parse refuses is refused, and nothing else",
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 40 },
     );
     await assertNoTables();
   }));
