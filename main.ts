@@ -1,5 +1,6 @@
 /** The `flow` program: arguments in, exit code out. */
 import project from "./deno.json" with { type: "json" };
+import { settleAllocator } from "./src/cli/allocator.ts";
 import { runProgram } from "./src/cli/program.ts";
 
 /** A compiled program trusts Deno's own certificates only; like other programs, flow trusts the machine's. */
@@ -15,6 +16,7 @@ function trustSystemCertificates(): void {
 }
 
 if (import.meta.main) {
+  settleAllocator();
   trustSystemCertificates();
   Deno.exit(await runProgram(Deno.args, project.version));
 }

@@ -16,13 +16,13 @@ export interface Session {
   /** The columns that a query would have, without running it. A query that does not bind throws `sql_invalid` (user). */
   describe(query: string): Promise<Column[]>;
   /**
-   * The result of `query` as text in order, in byte pieces of about a megabyte, rendered by the engine.
-   * Pieces do not end at line ends. The bytes of a piece are valid until the next one is asked for.
+   * The results of the queries, one after the other, as text in order, in byte pieces of about a megabyte, rendered by the engine.
+   * Pieces do not end at line ends. While the text of one query is taken, the next one's is rendered. The bytes of a piece are valid until the next one is asked for.
    * `ndjson`: the query gives one VARCHAR column of JSON texts (see `jsonRow`), which become the lines.
    * `csv`: no header unless asked, NULL is empty and unquoted, an empty text is `""`, quotes are doubled, lines end in \n.
    */
   exportText(
-    query: string,
+    queries: string | readonly string[],
     format: "csv" | "ndjson",
     options?: { readonly header?: boolean; readonly delimiter?: string },
   ): AsyncIterable<Uint8Array>;

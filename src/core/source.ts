@@ -31,6 +31,11 @@ export interface SourceContext {
    * Called at the start and at every assignment; may take a while; rejects when the target is away.
    */
   storedPositions(partitions: readonly PartitionRef[]): Promise<readonly StoredOffset[]>;
+  /**
+   * True when the targets keep the positions: then what the source itself has stored (a consumer group's offsets) does not count, since it
+   * may be ahead of a target that was made anew.
+   */
+  readonly targetsKeepPositions?: boolean;
   /** Upper bound of payload bytes per batch and of bytes that wait inside the source. */
   readonly maxBatchBytes: number;
   readonly maxBatchRows: number;

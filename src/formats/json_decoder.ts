@@ -22,6 +22,8 @@ import { parseType } from "./type_text.ts";
 
 /** Times that a batch is decoded anew because its own rows have taught the decoder a better schema. */
 const MAX_LESSONS = 2;
+/** Rows of the first batch from which the schema is learned before the whole of it is decoded. */
+const FIRST_SAMPLE_ROWS = 2048;
 /** Rows that are asked for the order of their keys. */
 const SHAPE_SAMPLE_ROWS = 4096;
 /** Below this part of a batch's rows the quick way is not worth its time … */
@@ -36,11 +38,12 @@ const FAST_REST_BATCHES = 8;
  *   without payload (a Kafka tombstone) gives no row and no rejection.
  * - Types are found from all rows of each batch. Integers are BIGINT, longer ones DECIMAL(38,0); what is written with a fraction or an exponent
  *   (and -0) is DOUBLE where its shortest text is the same number, else DECIMAL(38,s); what no such type holds keeps its text in a VARCHAR.
- *   Numbers inside of JSON columns keep their value to the last digit, not always their spelling (`1.50` may become `1.5`). Objects are STRUCTs (JSON above 100 keys, with keys
- *   that differ in case only, and with keys that never end growing), lists are LISTs (JSON when mixed). An object or list that has only been seen
- *   empty is JSON, a field that has only been null is VARCHAR, until there is more to know.
- * - New fields (up to 1000 in all; rows with more are rejected) and wider numbers change the schema. Rows with another kind of value (text for number …) come as a part of their own, until
- *   most rows have the new kind.
+ * - Objects are STRUCTs (JSON above 100 keys, with keys that differ in case only, and with keys that never end growing), lists are LISTs
+ *   (JSON when mixed). An object or list that has only been seen empty is JSON, a field that has only been null is VARCHAR, until there is
+ *   more to know. Numbers in JSON columns keep their value to the last digit, not always their spelling (`1.50` may become `1.5`).
+ * - New fields (up to 1000 in all; rows with more are rejected) and wider numbers change the schema. Rows with another kind of value (text
+ *   for number …) come as a part of their own, until most rows have the new kind. An object inside of which a key stands twice is such a
+ *   row as well: JSON, as it is.
  * - A value that is not exactly of a declared type rejects its row.
  * - A column is called as its key. Of names that differ in case only the second gets `_1`; the empty key is `_`. The payload's `_event_ts`
  *   replaces the source's where it is an ISO-8601 time with zone, or an integer of milliseconds (below 10^14) or microseconds since the
@@ -101,6 +104,9 @@ class JsonDecoder implements Decoder {
   }
 
   async #decode(scratch: Scratch, batch: SourceBatch): Promise<Decoded> {
+    if (this.#shape === undefined && batch.rows > FIRST_SAMPLE_ROWS) {
+      await this.#learnFromSample(scratch, batch);
+    }
     const tried = await this.#decodeAndLearn(scratch, batch);
     const parts: Batch[] = [];
     const { table, rows } = await fittingRows(scratch, tried);
@@ -115,6 +121,23 @@ class JsonDecoder implements Decoder {
     }
     await this.#learnShape(scratch.session, batch, tried);
     return { parts, ...(rejected === undefined ? {} : { rejected }) };
+  }
+
+  /**
+   * Learning is an order of magnitude slower than decoding: with a schema from the first rows, most of a first batch already goes
+   * the quick way, and its other rows teach what is left.
+   */
+  async #learnFromSample(scratch: Scratch, batch: SourceBatch): Promise<void> {
+    const table = await scratch.create(
+      `SELECT * FROM ${quoteIdentifier(batch.table)} WHERE __flow_row < ${FIRST_SAMPLE_ROWS}`,
+    );
+    const sample = { ...batch, table, rows: await scratch.count(table) };
+    if (sample.rows > 0) {
+      const tried = await this.#decodeAndLearn(scratch, sample);
+      await this.#learnShape(scratch.session, sample, tried);
+      await dropAttempt(scratch, tried);
+    }
+    await scratch.drop(table);
   }
 
   async #decodeAndLearn(scratch: Scratch, batch: SourceBatch): Promise<Attempt> {

@@ -91,6 +91,12 @@ const STREAMS: Record<string, readonly (readonly [payloads: readonly string[], p
       [['{"a":[1]}', '{"a":[2]}'], [["a BIGINT[]", [0, 1]]]],
       [['{"a":[1,"x"]}', '{"a":[2]}', '{"a":[3]}'], [["a BIGINT[]", [1, 2]], ["a JSON", [0]]]],
     ],
+    "a key twice inside of an object": [
+      [['{"a":{"b":1,"b":2}}', '{"a":{"b":1}}'], [
+        ["a STRUCT(b BIGINT)", [1]],
+        ["a JSON", [0]],
+      ]],
+    ],
     "more ways of being odd than parts": [
       [
         ['{"a":1,"b":1,"c":1}', '{"a":1,"b":1,"c":1}', '{"a":1,"b":1,"c":1}'],

@@ -18,6 +18,8 @@ import type { PayloadRows } from "../core/session.ts";
 
 /** Stands between payloads when all of them are bound as one value. Not allowed inside JSON text, so JSON never holds it. */
 const SEPARATOR = 0x1e;
+/** Payload bytes that are split by one statement. */
+const SLICE_BYTES = 2 * 1024 * 1024;
 /** Rows of a data chunk: DuckDB's vector size. */
 const CHUNK_ROWS = 2048;
 
@@ -38,7 +40,7 @@ export async function ingest(
   try {
     if (as === "text" && rows.count > 0) {
       await createMetadata(connection, metaName, rows, false);
-      if (await ingestSplit(connection, table, meta, rows)) return;
+      if (await ingestSplit(connection, table, meta, `${metaName}_pieces`, rows)) return;
     }
     await createMetadata(connection, metaName, rows, true);
     await connection.run(
@@ -73,70 +75,96 @@ function rawTable(
     `${ROW_COLUMN} FROM ${from}`;
 }
 
+/**
+ * Splits into a table of its own first, slice by slice, and joins the numbers then: splitting below a `POSITIONAL JOIN` takes four times
+ * as long, and splitting all at once several times the batch's memory.
+ */
 async function ingestSplit(
   connection: DuckDBConnection,
   table: string,
   meta: string,
+  piecesName: string,
   rows: PayloadRows,
 ): Promise<boolean> {
-  const joined = joinPayloads(rows);
-  const statement = await connection.prepare(
-    rawTable(
-      table,
-      rows,
-      rows.starts.subarray(0, rows.count).includes(-1)
-        ? "CASE WHEN has_payload THEN piece END"
-        : "piece",
-      "NULL::BLOB",
-      `(SELECT unnest(string_split(decode($1::BLOB), chr(${SEPARATOR}))) AS piece) POSITIONAL JOIN ${meta}`,
-    ),
-  );
+  const pieces = quoteIdentifier(piecesName);
+  await connection.run(`CREATE TABLE ${pieces} (piece VARCHAR)`);
   try {
-    statement.bindBlob(1, joined);
-    await statement.run();
-  } catch (error) {
-    // Not UTF-8 somewhere: only the slow way can say which row.
-    if (error instanceof Error && error.message.includes("could not convert blob to UTF8")) {
-      return false;
+    const statement = await connection.prepare(
+      `INSERT INTO ${pieces} SELECT unnest(string_split(decode($1::BLOB), chr(${SEPARATOR})))`,
+    );
+    try {
+      for (const slice of joinedSlices(rows)) {
+        statement.bindBlob(1, slice);
+        await statement.run();
+      }
+    } catch (error) {
+      // Not UTF-8 somewhere: only the slow way can say which row.
+      if (error instanceof Error && error.message.includes("could not convert blob to UTF8")) {
+        return false;
+      }
+      throw error;
+    } finally {
+      statement.destroySync();
     }
-    throw error;
+    const counted = await connection.runAndReadAll(`SELECT count(*) AS n FROM ${pieces}`);
+    // More pieces than rows: a payload holds the separator.
+    if (Number(counted.getRows()[0]?.[0]) !== rows.count) return false;
+    const payload = hasNulls(rows) ? "CASE WHEN has_payload THEN piece END" : "piece";
+    await connection.run(
+      rawTable(table, rows, payload, "NULL::BLOB", `${pieces} POSITIONAL JOIN ${meta}`),
+    );
+    return true;
   } finally {
-    statement.destroySync();
+    await connection.run(`DROP TABLE IF EXISTS ${pieces}`);
   }
-  const counted = await connection.runAndReadAll(`SELECT count(*) AS n FROM ${table}`);
-  if (Number(counted.getRows()[0]?.[0]) === rows.count) return true;
-  // A payload holds the separator.
-  await connection.run(`DROP TABLE ${table}`);
-  return false;
 }
 
-/**
- * All payloads with a separator between them. Payloads that lie with a gap of one byte between them are used in place: the gap becomes
- * the separator.
- */
-function joinPayloads(rows: PayloadRows): Uint8Array {
-  const { payload, starts, ends, count } = rows;
-  let inPlace = starts[0] !== -1;
-  for (let row = 1; inPlace && row < count; row += 1) {
-    inPlace = starts[row] === (ends[row - 1] ?? 0) + 1;
+function hasNulls(rows: PayloadRows): boolean {
+  return rows.starts.subarray(0, rows.count).includes(-1);
+}
+
+/** The joined payloads in slices of about {@link SLICE_BYTES}, cut between rows. */
+function* joinedSlices(rows: PayloadRows): Iterable<Uint8Array> {
+  const inPlace = liesWithGaps(rows);
+  let from = 0;
+  for (let row = 0, bytes = 0; row < rows.count; row += 1) {
+    const start = rows.starts[row] ?? -1;
+    bytes += start === -1 ? 1 : (rows.ends[row] ?? 0) - start + 1;
+    if (bytes < SLICE_BYTES && row < rows.count - 1) continue;
+    yield inPlace ? joinInPlace(rows, from, row + 1) : joinByCopy(rows, from, row + 1);
+    from = row + 1;
+    bytes = 0;
   }
-  if (inPlace) {
-    for (let row = 0; row < count - 1; row += 1) payload[ends[row] ?? 0] = SEPARATOR;
-    return payload.subarray(starts[0] ?? 0, ends[count - 1] ?? 0);
+}
+
+/** True when the payloads lie back to back with one byte between them, none missing. */
+function liesWithGaps({ starts, ends, count }: PayloadRows): boolean {
+  if (starts[0] === -1) return false;
+  for (let row = 1; row < count; row += 1) {
+    if (starts[row] !== (ends[row - 1] ?? 0) + 1) return false;
   }
-  let length = count - 1;
-  for (let row = 0; row < count; row += 1) {
+  return true;
+}
+
+/** Payloads that lie with gaps are used where they are: the gaps become separators. */
+function joinInPlace({ payload, starts, ends }: PayloadRows, from: number, to: number): Uint8Array {
+  for (let row = from; row < to - 1; row += 1) payload[ends[row] ?? 0] = SEPARATOR;
+  return payload.subarray(starts[from] ?? 0, ends[to - 1] ?? 0);
+}
+
+function joinByCopy({ payload, starts, ends }: PayloadRows, from: number, to: number): Uint8Array {
+  let length = to - from - 1;
+  for (let row = from; row < to; row += 1) {
     if (starts[row] !== -1) length += (ends[row] ?? 0) - (starts[row] ?? 0);
   }
   const joined = new Uint8Array(length);
   let at = 0;
-  for (let row = 0; row < count; row += 1) {
-    if (row > 0) joined[at++] = SEPARATOR;
+  for (let row = from; row < to; row += 1) {
+    if (row > from) joined[at++] = SEPARATOR;
     const start = starts[row] ?? -1;
     if (start === -1) continue;
-    const piece = payload.subarray(start, ends[row]);
-    joined.set(piece, at);
-    at += piece.length;
+    joined.set(payload.subarray(start, ends[row]), at);
+    at += (ends[row] ?? 0) - start;
   }
   return joined;
 }
@@ -206,7 +234,7 @@ function metaColumns(rows: PayloadRows, withPayloads: boolean): MetaColumn[] {
         return start === -1 ? null : blobValue(rows.payload.subarray(start, rows.ends[row]));
       }),
     });
-  } else if (rows.starts.subarray(0, rows.count).includes(-1)) {
+  } else if (hasNulls(rows)) {
     columns.push({
       declaration: "has_payload BOOLEAN",
       type: BOOLEAN,

@@ -56,28 +56,51 @@ export class DuckdbSession implements Session {
   }
 
   async *exportText(
-    query: string,
+    queries: string | readonly string[],
     format: "csv" | "ndjson",
     options: { readonly header?: boolean; readonly delimiter?: string } = {},
   ): AsyncIterable<Uint8Array> {
-    const path = this.#newFile("txt");
-    const header = options.header ?? false;
-    // Lines of JSON are written as they are: no quoting, and a delimiter that JSON text cannot hold.
-    const dialect = format === "csv"
-      ? `HEADER ${header}, DELIMITER ${quoteLiteral(options.delimiter ?? ",")}`
-      : `HEADER false, DELIMITER '\x1f', QUOTE '', ESCAPE ''`;
+    const waiting = typeof queries === "string" ? [queries] : [...queries];
+    const render = () => {
+      const query = waiting.shift();
+      if (query === undefined) return undefined;
+      const path = this.#newFile("txt");
+      const rendered = this.#renderText(query, path, format, options);
+      // It is awaited when its turn comes; until then its failure must not count as unhandled.
+      rendered.catch(() => {});
+      return { path, rendered };
+    };
+    let current = render();
     try {
-      await this.run(`COPY (${query}) TO ${quoteLiteral(path)} (FORMAT csv, ${dialect})`);
-      using file = await Deno.open(path, { read: true });
-      const piece = new Uint8Array(READ_PIECE_BYTES);
-      for (;;) {
-        const length = await file.read(piece);
-        if (length === null) break;
-        yield piece.subarray(0, length);
+      while (current !== undefined) {
+        await current.rendered;
+        const next = render();
+        try {
+          yield* readPieces(current.path);
+        } finally {
+          await removeFile(current.path);
+          current = next;
+        }
       }
     } finally {
-      await removeFile(path);
+      if (current !== undefined) {
+        await current.rendered.catch(() => {});
+        await removeFile(current.path);
+      }
     }
+  }
+
+  #renderText(
+    query: string,
+    path: string,
+    format: "csv" | "ndjson",
+    options: { readonly header?: boolean; readonly delimiter?: string },
+  ): Promise<void> {
+    // Lines of JSON are written as they are: no quoting, and a delimiter that JSON text cannot hold.
+    const dialect = format === "csv"
+      ? `HEADER ${options.header ?? false}, DELIMITER ${quoteLiteral(options.delimiter ?? ",")}`
+      : `HEADER false, DELIMITER '\x1f', QUOTE '', ESCAPE ''`;
+    return this.run(`COPY (${query}) TO ${quoteLiteral(path)} (FORMAT csv, ${dialect})`);
   }
 
   async exportParquet(
@@ -205,6 +228,16 @@ export function toSqlError(error: unknown, sql: string): FlowError {
 
 function firstLine(text: string): string {
   return text.split("\n", 1)[0] ?? text;
+}
+
+async function* readPieces(path: string): AsyncIterable<Uint8Array> {
+  using file = await Deno.open(path, { read: true });
+  const piece = new Uint8Array(READ_PIECE_BYTES);
+  for (;;) {
+    const length = await file.read(piece);
+    if (length === null) return;
+    yield piece.subarray(0, length);
+  }
 }
 
 async function removeFile(path: string): Promise<void> {

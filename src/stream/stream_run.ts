@@ -172,6 +172,7 @@ export class StreamRun {
           untilEnd,
           wantedMetadata: this.#preparer.wantedMetadata,
           storedPositions: (partitions) => this.#storedPositions(partitions),
+          targetsKeepPositions: this.#keepers.length > 0,
           maxBatchBytes: spec.maxBatchBytes,
           maxBatchRows: spec.maxBatchRows,
           maxBatchWaitMs: spec.maxBatchWaitMs,

@@ -245,7 +245,9 @@ export class KafkaSource implements Source {
       partitions.map((partition) => ({ sourceId: this.sourceId, partition: String(partition) })),
     );
     const bounds = await this.#bounds();
-    const committed = await this.#committed(client, groupId);
+    const committed = context.targetsKeepPositions === true
+      ? new Map<number, number>()
+      : await this.#committed(client, groupId);
     const rules = {
       topic: this.#topic,
       reset: this.#options.auto_offset_reset,

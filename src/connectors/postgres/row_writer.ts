@@ -33,6 +33,7 @@ export interface WriteJob {
 }
 
 const ROW = quoteIdentifier(ROW_COLUMN);
+const SLICE_ROWS = 24_576;
 
 /**
  * Writes the batch's rows and returns those that do not fit, each with its reason; the others are in the table (within the
@@ -114,9 +115,8 @@ class RowWriter {
     const { connection, session, plan, signal, mergeStage } = this.#job;
     try {
       if (plan.keys.length === 0) {
-        const text = session.exportText(wireQuery(plan, this.#rows()), "csv", {
-          delimiter: wireDelimiter(plan),
-        });
+        const queries = this.#slices().map((rows) => wireQuery(plan, rows));
+        const text = session.exportText(queries, "csv", { delimiter: wireDelimiter(plan) });
         await connection.copyIn(copyIntoTable(plan), text, signal);
       } else {
         await connection.query(createMergeStage(plan, mergeStage));
@@ -185,6 +185,18 @@ class RowWriter {
   #stageQuery(as: "text" | "hex" = "text"): string {
     const hasNumber = this.#job.batch.hasRowColumn || this.#numbered !== undefined;
     return stageQuery(this.#job.plan, this.#rows(), hasNumber ? ROW : "row_number() OVER ()", as);
+  }
+
+  /** The rows in slices of {@link SLICE_ROWS}: one is rendered while the one before it is on its way. */
+  #slices(): string[] {
+    const { batch } = this.#job;
+    if (!batch.hasRowColumn || batch.rows <= SLICE_ROWS) return [this.#rows()];
+    const slices = [this.#rows([`${ROW} < ${SLICE_ROWS}`])];
+    let from = SLICE_ROWS;
+    for (; from + SLICE_ROWS < batch.rows; from += SLICE_ROWS) {
+      slices.push(this.#rows([`${ROW} >= ${from} AND ${ROW} < ${from + SLICE_ROWS}`]));
+    }
+    return [...slices, this.#rows([`${ROW} >= ${from} OR ${ROW} IS NULL`])];
   }
 
   #rows(more: readonly string[] = []): string {
