@@ -38,7 +38,7 @@ async function* sources(folder: string): AsyncGenerator<string> {
 
 function codesIn(text: string, file: string): string[] {
   const code = text.replace(/^\s*(\*|\/\/).*$/gm, "");
-  return [...code.matchAll(/\bcode:\s*([^;{},]*(?:\$\{[^}]*\}[^;{},]*)*)/g)].flatMap(([, value = ""]) => {
+  return [...code.matchAll(/\bcode:\s*(`[^`]*`|[^;{},]*)/g)].flatMap(([, value = ""]) => {
     const template = /`([^`]*)`/.exec(value)?.[1];
     if (template === undefined) {
       return [...value.matchAll(/"([a-z]+(?:_[a-z]+)*)"/g)].map(([, name = ""]) => name);

@@ -39,8 +39,11 @@ async function inCopy(example: string, work: (copy: Copy) => Promise<void>): Pro
   const folder = await Deno.makeTempDir({ prefix: "flow-example-" });
   const own = `ex${Deno.pid}_${Date.now()}_${copies += 1}`;
   try {
-    await copyFolder(`${EXAMPLES}${example}`, folder, (text) =>
-      text.replaceAll("flow-example-", `${own}-`).replaceAll("flow_example_", `${own}_`));
+    await copyFolder(
+      `${EXAMPLES}${example}`,
+      folder,
+      (text) => text.replaceAll("flow-example-", `${own}-`).replaceAll("flow_example_", `${own}_`),
+    );
     const env = {
       KAFKA_BROKERS: KAFKA_BROKERS ?? "",
       WAREHOUSE_DSN: POSTGRES_URL ?? "",

@@ -16,12 +16,13 @@ const MMAP_THRESHOLD_BYTES = 1024 * 1024;
 export function settleAllocator(): void {
   if (Deno.build.os !== "linux") return;
   try {
-    using libc = Deno.dlopen(
+    const libc = Deno.dlopen(
       "libc.so.6",
       { mallopt: { parameters: ["i32", "i32"], result: "i32" } } as const,
     );
     libc.symbols.mallopt(M_ARENA_MAX, ARENAS);
     libc.symbols.mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
+    libc.close();
   } catch {
     // It is a matter of memory only.
   }
