@@ -13,6 +13,9 @@ const TEST = /_test\.tsx?$/;
 /** What names another module: imports, re-exports, literal `import()`, and `new URL` for Workers and files. */
 const REFERENCE = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(["'])(?<specifier>[^"'\n]+)\1/g;
 
+/** Modules of `src` that are there for the tests beside them say so in their names. */
+const FOR_TESTS = /\/((test|fake)_\w+|\w+_fixtures?)\.ts$/;
+
 /**
  * The modules of the project that nothing reaches. Modules of `src` must be reached from `entries`, from a script or
  * from an example: one that only tests reach does no work. Modules elsewhere may be reached from a test too.
@@ -33,7 +36,9 @@ export function unreferenced(
   return paths.flatMap((path) => {
     if (working.has(path) || TEST.test(path)) return [];
     if (!all.has(path)) return [{ path, message: "nothing imports it" }];
-    return path.startsWith("src/") ? [{ path, message: "only tests import it" }] : [];
+    return path.startsWith("src/") && !FOR_TESTS.test(path)
+      ? [{ path, message: "only tests import it" }]
+      : [];
   });
 }
 

@@ -15,9 +15,12 @@ import { addDefinition } from "./registry.ts";
 
 /** A typed connection, made by `kafka({…})`, `postgres({…})` and so on. Shows no option's value, whichever way it is printed. */
 export class Connection<K extends string = string> extends Sealed {
+  /** Which connector it is for. */
   readonly kind: K;
+  /** The name by which definitions may refer to it. */
   readonly name: string | undefined;
 
+  /** Made by the builders only. */
   constructor(
     kind: K,
     name: string | undefined,
@@ -153,6 +156,7 @@ export type StreamingPipelineOptions =
 
 /** A defined pipeline. Defining it registered it already; `flow consume --module M NAME` finds it by its name. */
 export interface StreamingPipeline {
+  /** What `flow consume --module M NAME` takes. */
   readonly name: string;
 }
 
@@ -219,6 +223,7 @@ function blockValue(value: unknown): unknown {
  * ```
  */
 export function source<K extends Kind>(options: SourceArguments<K>): SourceDefinition;
+/** The same with a connection that is referred to by its name. */
 export function source(options: NamedSourceArguments): SourceDefinition;
 export function source(options: object): SourceDefinition {
   return new SourceDefinition(
@@ -239,6 +244,7 @@ export function source(options: object): SourceDefinition {
  * ```
  */
 export function target<K extends Kind>(options: TargetArguments<K>): TargetDefinition;
+/** The same with a connection that is referred to by its name. */
 export function target(options: NamedTargetArguments): TargetDefinition;
 export function target(options: object): TargetDefinition {
   return new TargetDefinition(

@@ -7,7 +7,7 @@ import { fakeConnectors } from "./fake_connectors.ts";
 import { fakeHost, type FakeHostContent } from "./fake_host.ts";
 
 const LOCAL = "/cwd/.ematix-flow.toml";
-const HOME = "/home/me/.ematix-flow/connections.toml";
+const HOME = "/tmp-home/.ematix-flow/connections.toml";
 
 function load(
   content: FakeHostContent,

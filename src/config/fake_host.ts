@@ -37,6 +37,6 @@ export function fakeHost(content: FakeHostContent = {}): ConfigHost {
     },
     readableByOthers: () => Promise.resolve(content.readableByOthers ?? false),
     cwd: "/cwd",
-    home: () => "/home/me",
+    home: () => "/tmp-home",
   };
 }

@@ -264,7 +264,7 @@ bootstrap_servers = "localhost:9092"
 group_id = "ematix-flow"
 `;
   const content = {
-    files: { "/home/me/.ematix-flow/connections.toml": file },
+    files: { "/tmp-home/.ematix-flow/connections.toml": file },
     env: {
       WAREHOUSE_DSN: "u:s3cret@h/wh",
       KAFKA_BOOTSTRAP: "b:1",

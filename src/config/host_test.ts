@@ -22,7 +22,7 @@ Deno.test("files are read; one that is not there is undefined; one that cannot b
 });
 
 Deno.test("what is not permitted is told with the flag that is missing", async () => {
-  const worker = new Worker(new URL("./host_denied_worker.ts", import.meta.url), {
+  const worker = new Worker(new URL("./test_denied_worker.ts", import.meta.url), {
     type: "module",
     deno: { permissions: { env: ["FLOW_ALLOWED"], read: false, write: false } },
   });

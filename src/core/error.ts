@@ -41,13 +41,20 @@ export interface FlowErrorInit {
  * ```
  */
 export class FlowError extends Error {
+  /** Always `FlowError`. */
   override readonly name: string = "FlowError";
+  /** Stable snake_case name of the kind of error. */
   readonly code: string;
+  /** Who has to act. */
   readonly domain: ErrorDomain;
+  /** True when doing the same again later may work. */
   readonly retryable: boolean;
+  /** What to do about it. */
   readonly hint: string | undefined;
+  /** Particulars: topic, partition, offset, column, file … */
   readonly details: Readonly<Record<string, string | number>>;
 
+  /** Credentials in the message, the hint and the causes are hidden. */
   constructor(message: string, init: FlowErrorInit) {
     super(redactText(message), init.cause === undefined ? undefined : { cause: init.cause });
     this.code = init.code;

@@ -40,12 +40,19 @@ export type EngineRequest =
 
 /** What a finished consume run tells. */
 export interface ConsumeSummary {
+  /** The pipeline's name. */
   readonly pipeline: string;
+  /** Rows read from the sources, bad ones included. */
   readonly rowsConsumed: number;
+  /** Rows in the first target. */
   readonly rowsWritten: number;
+  /** Rows that went to the dead letters. */
   readonly rowsDeadLettered: number;
+  /** Rows that `transform_on_error = "drop"` dropped. */
   readonly rowsDropped: number;
+  /** Batches committed. */
   readonly batches: number;
+  /** Milliseconds from the start of the run to its end. */
   readonly elapsedMs: number;
   /** `end`: the sources ended; `stopped`: somebody asked for it. */
   readonly reason: "end" | "stopped";

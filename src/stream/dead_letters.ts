@@ -64,8 +64,11 @@ export async function rejectionError(session: Session, refusal: Refusal): Promis
   });
   const place = first === undefined
     ? `a batch of '${refusal.source.sourceId}'`
-    : `topic '${first.sourceId}' partition ${first.partition} offset ${first.offset}`;
-  const more = refusal.rejected.count > 1 ? ` (and ${refusal.rejected.count - 1} more rows)` : "";
+    : `${
+      typeof row?.partition === "string" ? "source" : "topic"
+    } '${first.sourceId}' partition ${first.partition} offset ${first.offset}`;
+  const others = refusal.rejected.count - 1;
+  const more = others > 0 ? ` (and ${others} more ${others === 1 ? "row" : "rows"})` : "";
   return new FlowError(
     `cannot ${refusal.stage} the row at ${place}: ${first?.error ?? "unknown reason"}${more}`,
     {

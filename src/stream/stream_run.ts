@@ -11,7 +11,7 @@ import type { Engine, Session } from "../core/session.ts";
 import type { Source } from "../core/source.ts";
 import type { PlannedTarget, StreamPlan } from "../plan/plan.ts";
 import { BatchAligner } from "./batch_aligner.ts";
-import { deadLettersOf, type Refusal, rejectAction, rejectionError } from "./dead_letters.ts";
+import { EpochWriter } from "./epoch_writer.ts";
 import { mergeSources } from "./merge_sources.ts";
 import { OffsetLedger } from "./offset_ledger.ts";
 import type { OffsetStore } from "./offset_store.ts";
@@ -52,7 +52,7 @@ const MAX_FENCES_IN_A_ROW = 5;
 export class StreamRun {
   readonly #plan: StreamPlan;
   readonly #context: StreamRunContext;
-  readonly #sinkSession: Session;
+  readonly #writer: EpochWriter;
   readonly #preparer: BatchPreparer;
   readonly #aligner: BatchAligner;
   readonly #ledger: OffsetLedger;
@@ -76,7 +76,6 @@ export class StreamRun {
   ) {
     this.#plan = plan;
     this.#context = context;
-    this.#sinkSession = sessions.sink;
     this.#keepers = plan.spec.delivery === "at_least_once"
       ? []
       : plan.sources.every(({ source }) => source.traits.seekable)
@@ -87,6 +86,11 @@ export class StreamRun {
     this.#ledger = new OffsetLedger(this.#usesStore ? 1 : this.#keepers.length);
     this.#aligner = new BatchAligner(context.engine, sessions.stage, this.#ledger);
     this.#preparer = new BatchPreparer(plan, context, sessions.stage);
+    this.#writer = new EpochWriter(plan, context, sessions.sink, {
+      ledger: this.#ledger,
+      keepers: this.#keepers,
+      forTarget: (part, target) => this.#preparer.forTarget(part, target),
+    });
   }
 
   /** Runs the plan until its sources end or somebody stops it. */
@@ -265,12 +269,18 @@ export class StreamRun {
     try {
       if (generation !== this.#generation || this.#context.now.aborted) return;
       const startedAt = clock.monotonic();
-      const { written, refusals } = await this.#write(epoch);
+      this.#epoch += 1;
+      const { written, deadLettered, dropped, refusals } = await this.#writer.write(
+        epoch,
+        this.#epoch,
+      );
       this.#fencesInARow = 0;
       await this.#acknowledge(epoch);
       const consumed = epoch.source.rows + (epoch.source.unreadable?.count ?? 0);
       this.#totals.consumed += consumed;
       this.#totals.written += written;
+      this.#totals.deadLettered += deadLettered;
+      this.#totals.dropped += dropped;
       this.#totals.batches += 1;
       this.#tell({
         kind: "batch_committed",
@@ -289,98 +299,6 @@ export class StreamRun {
     } finally {
       await this.#preparer.release(epoch);
       this.#settled();
-    }
-  }
-
-  /** One epoch into every target that lacks it: rows, dead letters, offsets. */
-  async #write(epoch: PreparedEpoch): Promise<{ written: number; refusals: Refusal[] }> {
-    this.#epoch += 1;
-    const ranges = epoch.source.ranges;
-    // Targets without transactions come first: after a crash in between, the offsets that the others keep make the epoch come again.
-    const order = [...this.#plan.targets].sort((a, b) =>
-      Number(a.sink.traits.transactional) - Number(b.sink.traits.transactional)
-    );
-    const active = order.filter((target) => {
-      const keeper = this.#keepers.indexOf(target);
-      return keeper === -1 || !this.#ledger.has(keeper, ranges);
-    });
-    const refusals: Refusal[] = [...epoch.refusals];
-    let written: number | undefined;
-    const begun: PlannedTarget[] = [];
-    try {
-      for (const target of active) {
-        failpoint("before_begin");
-        await target.sink.begin(this.#epoch);
-        begun.push(target);
-        let count = 0;
-        for (const part of epoch.parts) {
-          if (part.rows === 0) continue;
-          const rejected = await target.sink.write(
-            this.#preparer.forTarget(part, target),
-            this.#sinkSession,
-            this.#context.now,
-          );
-          count += part.rows - (rejected?.count ?? 0);
-          if (rejected !== undefined) {
-            refusals.push({ stage: "write", rejected, source: epoch.source });
-          }
-        }
-        written ??= count;
-        failpoint("after_write");
-      }
-      await this.#routeRefusals(refusals, begun);
-      for (const target of begun) {
-        failpoint("before_commit");
-        const keeper = this.#keepers.indexOf(target);
-        await target.sink.commit(keeper === -1 ? [] : this.#ledger.moves(keeper, ranges));
-        if (keeper !== -1) this.#ledger.committed(keeper, ranges);
-        failpoint("after_commit");
-      }
-    } catch (error) {
-      for (const target of begun) await target.sink.abort();
-      throw error;
-    }
-    return { written: written ?? 0, refusals };
-  }
-
-  async #routeRefusals(
-    refusals: readonly Refusal[],
-    begun: readonly PlannedTarget[],
-  ): Promise<void> {
-    const { spec, deadLetters } = this.#plan;
-    for (const refusal of refusals) {
-      const { stage, rejected } = refusal;
-      if (rejected.count === 0) continue;
-      const action = rejectAction(stage, spec.transformOnError, deadLetters !== undefined);
-      if (action === "fail") throw await rejectionError(this.#sinkSession, refusal);
-      let example = "";
-      if (action === "dead_letter" && deadLetters !== undefined) {
-        failpoint("before_dead_letters");
-        const pieces = deadLettersOf(this.#sinkSession, refusal, {
-          pipeline: spec.name,
-          attempt: 1,
-          failedAtMs: this.#context.clock.now(),
-        });
-        for await (const letters of pieces) {
-          example ||= letters[0]?.error ?? "";
-          if (deadLetters.to === "sink") await deadLetters.sink.write(letters);
-          else if (begun.includes(deadLetters.target)) {
-            await deadLetters.target.sink.writeDeadLetters?.(deadLetters.table, letters);
-          }
-        }
-        failpoint("after_dead_letters");
-        this.#totals.deadLettered += rejected.count;
-      } else {
-        this.#totals.dropped += rejected.count;
-      }
-      this.#tell({
-        kind: "rows_rejected",
-        pipeline: spec.name,
-        stage,
-        rows: rejected.count,
-        action: action === "dead_letter" ? "dead_letter" : "drop",
-        example,
-      });
     }
   }
 

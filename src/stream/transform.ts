@@ -160,7 +160,7 @@ export class SqlTransform {
       count += 1;
       await this.#session.run(`INSERT INTO ${quoteIdentifier(table)} VALUES ($1, $2)`, [
         low,
-        error.message,
+        withoutStatement(error.message),
       ]);
     }
     return { table, count, by: "row_number" };
@@ -197,6 +197,8 @@ interface SourceView {
 
 const MISSING_COLUMN = [
   /Referenced column "([^"]+)" not found/,
+  // An alias of the same name hides that the column is missing.
+  /Column "([^"]+)" referenced that exists in the SELECT clause/,
   /does not have a column named "([^"]+)"/,
 ];
 
@@ -211,7 +213,8 @@ function missingColumn(error: unknown): string | undefined {
 
 function asTransformError(error: unknown, missing: string | undefined): unknown {
   if (!(error instanceof FlowError) || error.code !== "sql_invalid") return error;
-  return new FlowError(`transform.sql does not fit the relation \`source\`: ${error.message}`, {
+  const reason = withoutStatement(error.message);
+  return new FlowError(`transform.sql does not fit the relation \`source\`: ${reason}`, {
     code: "transform_invalid",
     domain: "user",
     hint: missing === undefined
@@ -220,4 +223,9 @@ function asTransformError(error: unknown, missing: string | undefined): unknown 
         `${missing} = "VARCHAR" (or its own type)`,
     cause: error,
   });
+}
+
+/** The engine points into the statement, which holds names of its own tables: the reason is the part before. */
+function withoutStatement(message: string): string {
+  return message.split(/\n+LINE \d+:/, 1)[0]?.trim() ?? message;
 }

@@ -125,7 +125,7 @@ fileTest("Parquet columns keep their types, and may bring the event time", async
     await rig.columns(first),
     [
       "d DECIMAL(38,2)",
-      'STRUCT("a" BIGINT[])',
+      "STRUCT(a BIGINT[])",
       "_offset_1 BIGINT",
     ].map((column, at) => at === 1 ? `s ${column}` : column),
   );
