@@ -39,6 +39,8 @@ export {
   TargetDefinition,
   type WriteOptions,
 } from "./config/builder.ts";
+// deno-lint-ignore flow/layers -- a light module that loads nothing else; how tests of pipelines fill topics and look into tables
+export { type MemoryBroker, memoryBroker } from "./connectors/memory/broker.ts";
 // deno-lint-ignore flow/layers -- a light module that loads nothing else; one list of file names for flow and its users
 export { type FileFormat, formatFromPath } from "./connectors/object_store_local/file_format.ts";
 export type { ConnectionArguments, Kind } from "./config/option_types.ts";

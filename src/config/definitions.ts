@@ -30,7 +30,7 @@ export interface ResolvedConnection {
  * Loads what a user defined. A TOML text is parsed here (so its syntax errors are thrown here); everything else is validated when it is asked for,
  * so that one broken pipeline of a module does not stop another.
  *
- * Throws {@link FlowError}s: `definition_not_found`, `permission_missing`, `definition_invalid`.
+ * Throws {@link FlowError}s: `definition_not_found`, `permission_denied`, `definition_invalid`.
  *
  * @example
  * ```ts ignore

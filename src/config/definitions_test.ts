@@ -193,7 +193,7 @@ Deno.test("a pipeline file is read, or its absence or denial told", async () => 
   const missing = await errorOf(load("no.toml", {}));
   assert.equal(missing.code, "definition_not_found");
   const denied = await errorOf(load("p.toml", { denied: ["p.toml"] }));
-  assert.equal(denied.code, "permission_missing");
+  assert.equal(denied.code, "permission_denied");
   assert.match(denied.hint ?? "", /--allow-read=p\.toml/);
 });
 

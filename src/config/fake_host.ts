@@ -15,7 +15,7 @@ export function fakeHost(content: FakeHostContent = {}): ConfigHost {
   const check = (name: string, flag: string) => {
     if (!content.denied?.includes(name)) return;
     throw new FlowError(`not allowed to read ${name}`, {
-      code: "permission_missing",
+      code: "permission_denied",
       domain: "user",
       hint: `start flow with ${flag}`,
       details: { flag },

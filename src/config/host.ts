@@ -2,11 +2,11 @@ import { FlowError } from "../core/error.ts";
 
 /** What loading definitions needs from the outside. Tests hold all of it. */
 export interface ConfigHost {
-  /** The value of an environment variable. Throws `permission_missing` when reading it is not allowed. */
+  /** The value of an environment variable. Throws `permission_denied` when reading it is not allowed. */
   readonly env: (name: string) => string | undefined;
-  /** The names of all environment variables. Throws `permission_missing` when listing them is not allowed. */
+  /** The names of all environment variables. Throws `permission_denied` when listing them is not allowed. */
   readonly envNames: () => readonly string[];
-  /** The text of a file, `undefined` when there is none. Throws `permission_missing` when reading it is not allowed. */
+  /** The text of a file, `undefined` when there is none. Throws `permission_denied` when reading it is not allowed. */
   readonly readFile: (path: string) => Promise<string | undefined>;
   /** True when other users of the machine may read the file. */
   readonly readableByOthers: (path: string) => Promise<boolean>;
@@ -60,7 +60,7 @@ export const denoHost: ConfigHost = {
   },
 };
 
-/** Makes a directory that only one run uses; whoever asked for it removes it. Throws `permission_missing`. */
+/** Makes a directory that only one run uses; whoever asked for it removes it. Throws `permission_denied`. */
 export async function makeScratchDir(): Promise<string> {
   try {
     return await Deno.makeTempDir({ prefix: "flow-" });
@@ -83,16 +83,16 @@ function permitted<T>(read: () => T, what: string, flags: readonly string[]): T 
 
 function denied(what: string, flag: string): FlowError {
   return new FlowError(`not allowed to ${what}`, {
-    code: "permission_missing",
+    code: "permission_denied",
     domain: "user",
     hint: `start flow with ${flag}`,
     details: { flag },
   });
 }
 
-/** The flag that a `permission_missing` error names, `undefined` for any other. */
+/** The flag that a `permission_denied` error names, `undefined` for any other. */
 export function missingFlag(error: unknown): string | undefined {
-  if (!(error instanceof FlowError) || error.code !== "permission_missing") return undefined;
+  if (!(error instanceof FlowError) || error.code !== "permission_denied") return undefined;
   const flag = error.details["flag"];
   return typeof flag === "string" ? flag : undefined;
 }

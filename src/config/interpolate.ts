@@ -4,7 +4,7 @@ import type { KeyPath } from "./problem.ts";
 
 /** How `${VAR}` is filled in. */
 export interface InterpolateOptions {
-  /** The value of an environment variable; may throw `permission_missing`. */
+  /** The value of an environment variable; may throw `permission_denied`. */
   readonly env: (name: string) => string | undefined;
   /** Who uses the values, for messages: `connection 'warehouse'`, `target`. */
   readonly user: string;

@@ -54,7 +54,7 @@ const queues = new Map<string, Promise<void>>();
  * Opens a DuckDB file, or joins those in this process who have it open with the same scratch directory. While another process has it
  * open, tries again until `waitMs` have passed.
  *
- * @throws FlowError `duckdb_file_locked` (external, retryable), `duckdb_file_missing`, `duckdb_file_invalid`, `permission_missing` (user).
+ * @throws FlowError `duckdb_file_locked` (external, retryable), `duckdb_file_missing`, `duckdb_file_invalid`, `permission_denied` (user).
  * @example
  * ```ts
  * const file = await openDuckdbFile({ path: "out.duckdb", access: "read", scratchDir, clock, signal });
@@ -320,7 +320,7 @@ function requirePermission(path: string, access: DuckdbFileRequest["access"]): v
     if (isGranted(name, path)) continue;
     const flag = `--allow-${name}=${path}`;
     throw new FlowError(`not allowed to ${name} the DuckDB file '${path}'`, {
-      code: "permission_missing",
+      code: "permission_denied",
       domain: "user",
       hint: `start flow with ${flag}`,
       details: { flag },

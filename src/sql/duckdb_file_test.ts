@@ -109,9 +109,9 @@ Deno.test("what Deno would not open, DuckDB does not open either", () =>
       (await run(code, ...shared, `--allow-read=${root},${dir}/a.duckdb`)).trim().split("\n"),
       [
         "read opened",
-        `read permission_missing start flow with --allow-read=${dir}/new.duckdb`,
-        `create permission_missing start flow with --allow-write=${dir}/a.duckdb`,
-        `create permission_missing start flow with --allow-read=${dir}/new.duckdb`,
+        `read permission_denied start flow with --allow-read=${dir}/new.duckdb`,
+        `create permission_denied start flow with --allow-write=${dir}/a.duckdb`,
+        `create permission_denied start flow with --allow-read=${dir}/new.duckdb`,
       ],
     );
     const only = `${dir}/a.duckdb,${dir}/new.duckdb`;

@@ -40,8 +40,10 @@ interface PlannedFailure {
  * at what came out, and make steps fail.
  */
 export class MemoryBroker {
+  /** What `broker = "…"` in a definition names. */
   readonly name: string;
   readonly #topics = new Map<string, Map<string, MemoryMessage[]>>();
+  /** Tables of memory targets, by name. */
   readonly tables = new Map<string, MemoryTable>();
   /** Positions kept by targets, by pipeline and partition key. */
   readonly offsets = new Map<string, Map<string, Position>>();
@@ -52,6 +54,7 @@ export class MemoryBroker {
   readonly #failures = new Map<MemoryStep, PlannedFailure>();
   #waiting: (() => void)[] = [];
 
+  /** Use {@link memoryBroker}: a broker is found by its name. */
   constructor(name: string) {
     this.name = name;
   }

@@ -104,7 +104,7 @@ export function fileError(path: string, error: unknown): FlowError {
     ? /--allow-\w+/.exec(error.message)?.[0]
     : undefined;
   return new FlowError(`cannot use '${path}': ${describeError(error)}`, {
-    code: flag === undefined ? "file_unreadable" : "permission_missing",
+    code: flag === undefined ? "file_unreadable" : "permission_denied",
     domain: "user",
     hint: flag === undefined
       ? "check that the file exists, is complete, and may be read by this user"

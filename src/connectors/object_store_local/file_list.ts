@@ -31,7 +31,7 @@ export class FileList {
   /**
    * The files that are there now, in the order of their paths.
    *
-   * @throws FlowError `file_unreadable` when the base directory is missing, `permission_missing` when flow may not look.
+   * @throws FlowError `file_unreadable` when the base directory is missing, `permission_denied` when flow may not look.
    */
   async look(): Promise<FoundFile[]> {
     try {

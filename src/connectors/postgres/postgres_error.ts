@@ -98,7 +98,8 @@ function connectionFailure(error: unknown, doing: string, address: PostgresAddre
   const text = describeError(error);
   const fail = (init: FailureInit) => failure(error, text, doing, address, init);
   if (error instanceof Error && isDenied(error)) {
-    return fail({
+    // Deno's own words advise flags of `deno run` or `deno compile`, which users of flow do not type.
+    return failure(error, "permission denied", doing, address, {
       code: "permission_denied",
       domain: "user",
       hint: address.shown.startsWith("/")

@@ -36,7 +36,7 @@ export class SqliteClient {
   /**
    * Opens the file; a missing one is made unless `readOnly`.
    *
-   * @throws FlowError `sqlite_open_failed`, `sqlite_file_invalid`, `sqlite_busy`, `permission_missing`.
+   * @throws FlowError `sqlite_open_failed`, `sqlite_file_invalid`, `sqlite_busy`, `permission_denied`.
    */
   static async open(
     path: string,
@@ -120,7 +120,7 @@ function sqliteError(failure: SqliteFailure, path: string): FlowError {
   if (failure.name === "NotCapable" || /^Requires \w+ access/.test(message)) {
     const flag = `--allow-read=${path} --allow-write=${path}`;
     return new FlowError(`not allowed to open the SQLite file '${path}': ${message}`, {
-      code: "permission_missing",
+      code: "permission_denied",
       domain: "user",
       hint: `start flow with ${flag}`,
       details: { flag },

@@ -196,7 +196,7 @@ export async function requireFile(path: string): Promise<void> {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     const flag = `--allow-read=${path}`;
     throw new FlowError(`not allowed to read the SQLite file '${path}'`, {
-      code: "permission_missing",
+      code: "permission_denied",
       domain: "user",
       hint: `start flow with ${flag}`,
       details: { flag },
