@@ -2,6 +2,7 @@ import type { Batch } from "../core/batch.ts";
 import type { Clock } from "../core/clock.ts";
 import { failpoint } from "../core/failpoint.ts";
 import type { Observe } from "../core/observation.ts";
+import { quoteIdentifier } from "../core/schema.ts";
 import type { Session } from "../core/session.ts";
 import type { PlannedTarget, StreamPlan } from "../plan/plan.ts";
 import { deadLettersOf, type Refusal, rejectAction, rejectionError } from "./dead_letters.ts";
@@ -25,13 +26,12 @@ export interface WriteParts {
   forTarget(part: Batch, target: PlannedTarget): Batch;
 }
 
-/** What became of an epoch. The caller drops the tables of the refusals. */
+/** What became of an epoch. */
 export interface WrittenEpoch {
   /** Rows in the first target that was written to. */
   readonly written: number;
   readonly deadLettered: number;
   readonly dropped: number;
-  readonly refusals: readonly Refusal[];
 }
 
 /**
@@ -68,7 +68,8 @@ export class EpochWriter {
       const keeper = keepers.indexOf(target);
       return keeper === -1 || !ledger.has(keeper, ranges);
     });
-    const refusals: Refusal[] = [...epoch.refusals];
+    /** Rows that the targets refuse; their tables are this writer's to drop. */
+    const refused: Refusal[] = [];
     const written: number[] = [];
     const begun: PlannedTarget[] = [];
     try {
@@ -76,10 +77,10 @@ export class EpochWriter {
         failpoint("before_begin");
         await target.sink.begin(number);
         begun.push(target);
-        written.push(await this.#writeParts(epoch, target, refusals));
+        written.push(await this.#writeParts(epoch, target, refused));
         failpoint("after_write");
       }
-      const routed = await this.#route(refusals, begun);
+      const routed = await this.#route([...epoch.refusals, ...refused], begun);
       for (const target of begun) {
         failpoint("before_commit");
         const keeper = keepers.indexOf(target);
@@ -87,10 +88,14 @@ export class EpochWriter {
         if (keeper !== -1) ledger.committed(keeper, ranges);
         failpoint("after_commit");
       }
-      return { written: written[0] ?? 0, refusals, ...routed };
+      return { written: written[0] ?? 0, ...routed };
     } catch (error) {
       for (const target of begun) await target.sink.abort();
       throw error;
+    } finally {
+      for (const { rejected } of refused) {
+        await this.#session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(rejected.table)}`);
+      }
     }
   }
 
@@ -98,7 +103,7 @@ export class EpochWriter {
   async #writeParts(
     epoch: PreparedEpoch,
     target: PlannedTarget,
-    refusals: Refusal[],
+    refused: Refusal[],
   ): Promise<number> {
     let count = 0;
     for (const part of epoch.parts) {
@@ -107,7 +112,7 @@ export class EpochWriter {
       const rejected = await target.sink.write(batch, this.#session, this.#context.now);
       count += part.rows - (rejected?.count ?? 0);
       if (rejected !== undefined) {
-        refusals.push({ stage: "write", rejected, source: epoch.source });
+        refused.push({ stage: "write", rejected, source: epoch.source });
       }
     }
     return count;

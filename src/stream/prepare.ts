@@ -83,7 +83,9 @@ export class BatchPreparer {
     );
   }
 
-  /** Takes ownership of the batch's table, also when it throws. */
+  /**
+   * Decodes and transforms a batch, and takes over its table. An error of it ends the run, and the engine with it, so nothing is dropped then.
+   */
   async prepare(batch: SourceBatch, source: Source): Promise<PreparedEpoch> {
     const { clock, observe } = this.#context;
     const index = this.#plan.sources.findIndex((planned) => planned.source === source);
@@ -153,11 +155,6 @@ export class BatchPreparer {
       ...epoch.temporary,
       ...epoch.refusals.map(({ rejected }) => rejected.table),
     ]);
-  }
-
-  /** Drops the tables of refused rows that came up while writing. */
-  dropRefusals(refusals: readonly Refusal[]): Promise<void> {
-    return this.#drop(refusals.map(({ rejected }) => rejected.table));
   }
 
   async #drop(tables: readonly string[]): Promise<void> {

@@ -270,7 +270,7 @@ export class StreamRun {
       if (generation !== this.#generation || this.#context.now.aborted) return;
       const startedAt = clock.monotonic();
       this.#epoch += 1;
-      const { written, deadLettered, dropped, refusals } = await this.#writer.write(
+      const { written, deadLettered, dropped } = await this.#writer.write(
         epoch,
         this.#epoch,
       );
@@ -292,7 +292,6 @@ export class StreamRun {
         latencyMs: clock.monotonic() - handedOverAt,
         stageMs: { ...epoch.stageMs, write: clock.monotonic() - startedAt },
       });
-      await this.#preparer.dropRefusals(refusals);
     } catch (error) {
       if (!(error instanceof FlowError) || error.code !== "offset_fenced") throw error;
       await this.#recoverFence(error);
