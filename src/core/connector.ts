@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { Database, DatabaseContext } from "./database.ts";
 import type { DeadLetterSink } from "./dead_letter.ts";
 import { Secret } from "./secret.ts";
 import type { Sink, WriteMode } from "./sink.ts";
@@ -67,6 +68,8 @@ export interface Connector {
   createSink?(request: SinkRequest): Sink;
   /** Dead letters of a topic or file, with the connection's options: `destination` is the topic or path. */
   createDeadLetters?(options: Options, destination: string): DeadLetterSink;
+  /** The database of declared pipelines; only where {@link DatabaseSession} can be had. Opens nothing yet. */
+  openDatabase?(options: Options, context: DatabaseContext): Database;
   /** Connects as a source or sink would, and disconnects. Throws a {@link FlowError} when that fails. */
   check?(options: Options, signal: AbortSignal): Promise<ConnectionCheck>;
 }

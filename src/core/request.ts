@@ -1,3 +1,4 @@
+import type { BatchRequest, BatchResult } from "./batch_request.ts";
 import type { FlowErrorData } from "./error.ts";
 import type { Observation } from "./observation.ts";
 
@@ -5,7 +6,7 @@ import type { Observation } from "./observation.ts";
  * A definition as a user's module makes it: plain data as the builder functions got it, in TOML's key spelling. Not validated yet.
  */
 export interface RawDefinition {
-  readonly kind: "streaming_pipeline" | "connection";
+  readonly kind: "streaming_pipeline" | "pipeline" | "connection";
   readonly name: string;
   /** The call's arguments as plain data, camelCase keys already turned into TOML's snake_case. */
   readonly value: Readonly<Record<string, unknown>>;
@@ -25,6 +26,7 @@ export type DefinitionInput =
 
 /** One thing that the engine isolate is asked to do. Plain data: it crosses isolates. */
 export type EngineRequest =
+  | BatchRequest
   | {
     readonly do: "consume";
     readonly input: DefinitionInput;
@@ -76,6 +78,7 @@ export interface PipelineListing {
 
 /** The answer to an {@link EngineRequest}, by its `do`. */
 export type EngineResult =
+  | BatchResult
   | { readonly did: "consume"; readonly summary: ConsumeSummary }
   | { readonly did: "consume_list"; readonly pipelines: readonly PipelineListing[] }
   | { readonly did: "connections_list"; readonly connections: readonly ConnectionListing[] }
@@ -104,6 +107,8 @@ export type FromEngine =
   | { readonly type: "observation"; readonly observation: Observation }
   | { readonly type: "result"; readonly result: EngineResult }
   | { readonly type: "error"; readonly error: FlowErrorData }
+  /** Bytes for standard output, in order. */
+  | { readonly type: "output"; readonly bytes: Uint8Array }
   /** A failpoint was reached: the host kills the process, the isolate does nothing more. */
   | { readonly type: "failpoint" };
 
@@ -115,6 +120,8 @@ export interface RunHooks {
   readonly now: AbortSignal;
   /** A directory that only this run uses. Made by the host, which also removes it. */
   readonly scratchDir: string;
+  /** Takes bytes for standard output (`flow sql`), in order; they must not be changed afterwards. Without it there is no output. */
+  readonly output?: (bytes: Uint8Array) => void;
   /** Kills the process for a fault test and does not return; given where the isolate cannot do that itself. */
   readonly stopDead?: () => void;
 }
