@@ -1,5 +1,5 @@
 import type { GrantedPermissions } from "../sandbox/permissions.ts";
-import type { FlagName, FlagValues } from "./flags.ts";
+import type { FlagName, FlagValues, Format } from "./flags.ts";
 import type { Style, Terminal } from "./terminal.ts";
 
 /** What a subcommand gets to work with. */
@@ -21,6 +21,8 @@ export interface Command {
   readonly help: string;
   /** The flags it takes besides those that every command takes. */
   readonly flags: readonly FlagName[];
+  /** What `--format` can be, the default first; text and json unless given. */
+  readonly formats?: readonly Format[];
   /** Does the work; returns the exit code. Throws a FlowError for everything else. */
   readonly run: (context: CommandContext) => Promise<number>;
 }

@@ -1,4 +1,5 @@
 import { FlowError } from "../core/error.ts";
+import type { Observe } from "../core/observation.ts";
 import type { EngineRequest, EngineResult } from "../core/request.ts";
 import { runInEngine } from "../sandbox/engine_host.ts";
 import type { CommandContext } from "./command.ts";
@@ -17,8 +18,18 @@ export class Stopped extends Error {
   }
 }
 
+/** What is done with what the engine tells meanwhile. */
+export interface AskOptions {
+  readonly observe?: Observe;
+  /** Takes output (`flow sql`). */
+  readonly output?: (bytes: Uint8Array) => void;
+  /** Stops the engine at once when it is aborted. */
+  readonly stop?: AbortSignal;
+}
+
 /**
- * Asks the engine for something that is done soon and has no batch to finish: a signal stops it at once.
+ * Asks the engine for something that has no batch to finish: a signal stops it at once, and what it did in open transactions is
+ * rolled back.
  *
  * @throws Stopped when a signal came; FlowError for the rest.
  */
@@ -26,14 +37,16 @@ export async function ask<Did extends EngineResult["did"]>(
   context: CommandContext,
   request: EngineRequest,
   did: Did,
+  { observe = () => {}, output, stop }: AskOptions = {},
 ): Promise<Answer<Did>> {
   const interrupts = new Interrupts({ drains: false });
   try {
     const result = await runInEngine(request, {
       permissions: context.permissions,
-      observe: () => {},
+      observe,
+      ...(output === undefined ? {} : { output }),
       drain: interrupts.drain,
-      now: interrupts.now,
+      now: stop === undefined ? interrupts.now : AbortSignal.any([interrupts.now, stop]),
     });
     return answerOf(result, did);
   } catch (error) {

@@ -81,7 +81,13 @@ const REFUSED: readonly (readonly [string, string])[] = [
     "--max-restarts=many",
     "--max-restarts is 'many', but takes a whole number from 0 | correct the value of --max-restarts",
   ],
-  ["--format jsno", "--format is 'jsno', but takes text or json | did you mean --format json?"],
+  ["--limit 0", "--limit is '0', but takes a whole number from 1 | correct the value of --limit"],
+  [
+    "--status succes",
+    "--status is 'succes', but takes running, success, failed or skipped | did you mean --status success?",
+  ],
+  ["--no-run-lgo", "unknown flag --no-run-lgo | did you mean --no-run-log?"],
+  ["--no-run-log-url", "unknown flag --no-run-log-url | did you mean --run-log-url?"],
   ["--format json --format text", "--format is given 2 times | give --format once"],
 ];
 
@@ -91,11 +97,45 @@ for (const [line, expected] of REFUSED) {
   });
 }
 
+Deno.test("flags: --no-run-log is a flag of its own, and a word after --", () => {
+  const { flags, given } = parseArguments(["run", "--no-run-log", "--run-log", "x.db"]);
+  assert.equal(flags["no-run-log"], true);
+  assert.equal(flags["run-log"], "x.db");
+  assert.deepEqual([...given].sort(), ["no-run-log", "run-log"]);
+  assert.deepEqual(parseArguments(["run", "--", "--no-run-log"]).words, ["run", "--no-run-log"]);
+});
+
+Deno.test("flags: --register may be given several times", () => {
+  assert.deepEqual(parseArguments(["--register", "a=b.csv"]).flags.register, ["a=b.csv"]);
+  assert.deepEqual(
+    parseArguments(["--register", "a=b.csv", "--register=c=d.parquet"]).flags.register,
+    ["a=b.csv", "c=d.parquet"],
+  );
+});
+
 Deno.test("flags: a command refuses flags of others", () => {
-  const { given } = parseArguments(["--profile"]);
+  const parsed = parseArguments(["--profile"]);
   assert.throws(
-    () => requireTaken("connections", ["module"], given),
+    () => requireTaken({ name: "connections", flags: ["module"] }, parsed),
     /'flow connections' takes no flag --profile/,
   );
-  requireTaken("consume", ["profile"], given);
+  requireTaken({ name: "consume", flags: ["profile"] }, parsed);
+});
+
+Deno.test("flags: a command has formats of its own, the first is the default", () => {
+  const formats = ["table", "json", "csv"] as const;
+  const sql = { name: "sql", flags: [], formats };
+  assert.equal(requireTaken(sql, parseArguments([])).format, "table");
+  assert.equal(requireTaken(sql, parseArguments(["--format=csv"])).format, "csv");
+  const consume = { name: "consume", flags: [] };
+  assert.equal(requireTaken(consume, parseArguments([])).format, "text");
+  assert.throws(() => requireTaken(consume, parseArguments(["--format=jsno"])), {
+    code: "usage_invalid",
+    message: "--format is 'jsno', but takes text or json",
+    hint: "did you mean --format json?",
+  });
+  assert.throws(
+    () => requireTaken(sql, parseArguments(["--format=parquet"])),
+    /--format is 'parquet', but takes table, json or csv/,
+  );
 });

@@ -43,6 +43,17 @@ export function observationText(observation: Observation): string {
       return `restart ${observation.restart} in ${
         durationText(observation.waitMs)
       }: ${observation.error.message}`;
+    case "pipeline_firing":
+      return observation.attempt === 1
+        ? "firing"
+        : `firing, attempt ${observation.attempt} of ${observation.maxAttempts}`;
+    case "pipeline_succeeded":
+      return `succeeded in ${durationText(observation.elapsedMs)}: ${
+        observation.targets.map((target) => `${target.target} ${target.rowsInserted} rows inserted`)
+          .join(", ")
+      }`;
+    case "pipeline_skipped":
+      return `skipping (${observation.reason})`;
     case "error":
       return `failed: ${observation.error.message}`;
   }

@@ -33,7 +33,8 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<number> {
   const { granted, rest } = takePermissionFlags(argv);
-  const { flags, given, words } = parseArguments(rest);
+  const parsed = parseArguments(rest);
+  const { flags, words } = parsed;
   const [name, ...others] = words;
   if (flags.version) {
     terminal.out(
@@ -53,12 +54,12 @@ async function runCommand(
     terminal.out(command.help);
     return EXIT_CODES.done;
   }
-  requireTaken(command.name, command.flags, given);
+  const taken = requireTaken(command, parsed);
   if (flags.quiet && flags.verbose) {
     throw usageError("--quiet and --verbose contradict one another", "leave one of them out");
   }
   return await command.run({
-    flags,
+    flags: taken,
     words: others,
     permissions: granted,
     terminal,

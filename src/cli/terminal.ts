@@ -52,14 +52,22 @@ export class Terminal {
     this.#write(this.#out, text);
   }
 
+  /** Writes the user's own data to standard output, unchanged. */
+  outBytes(bytes: Uint8Array): void {
+    this.#writeBytes(this.#out, bytes);
+  }
+
   /** Writes text as it is to standard error. */
   error(text: string): void {
     this.#write(this.#error, text);
   }
 
   #write(stream: Stream, text: string): void {
+    this.#writeBytes(stream, new TextEncoder().encode(redactText(text)));
+  }
+
+  #writeBytes(stream: Stream, bytes: Uint8Array): void {
     if (this.#closed.has(stream)) return;
-    const bytes = new TextEncoder().encode(redactText(text));
     try {
       for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
     } catch (error) {

@@ -122,7 +122,7 @@ async function resolve<Common>(
 }
 
 /** A connection object that a module made with `kafka({…})` and the like: `{ kind, name?, options, origin }`. */
-function typedConnection(value: unknown): FoundConnection | undefined {
+export function typedConnection(value: unknown): FoundConnection | undefined {
   if (!isRecord(value)) return undefined;
   const { kind, name, options, origin } = value;
   if (typeof kind !== "string" || !isRecord(options) || !isRecord(origin)) return undefined;

@@ -235,7 +235,7 @@ function tableWords(at: v.GenericSchema | undefined, spelling: Place["spelling"]
 }
 
 const TELLING_NAME =
-  /pass|secret|token|credential|private|jaas|pem|cert|auth|dsn|url|(^|_)key$|access_key|account_key/i;
+  /pass|secret|token|credential|private|jaas|pem|cert|auth|dsn|url|(^|(?<!^primary|^natural)_)key$|access_key|account_key/i;
 
 /** False for values that are secrets by their schema, or may be by the name of their key. */
 export function mayShow(schema: v.GenericSchema, path: KeyPath): boolean {

@@ -31,7 +31,12 @@ export type BatchRequest =
     readonly intervalSeconds: number;
     readonly runLog: RunLogChoice;
   }
-  | { readonly do: "status"; readonly input: DefinitionInput; readonly runLog: RunLogChoice }
+  | {
+    readonly do: "status";
+    /** Without definitions: every pipeline that the run log knows. */
+    readonly input?: DefinitionInput;
+    readonly runLog: RunLogChoice;
+  }
   | {
     readonly do: "preview";
     readonly input: DefinitionInput;
@@ -62,7 +67,17 @@ export type BatchRequest =
     /** A configured connection; without it the embedded engine. */
     readonly connection?: string;
     readonly format: SqlFormat;
+    /** Rows that a `table` shows at most. */
+    readonly tableRows: number;
+    /** Files that the embedded engine sees as relations. */
+    readonly register: readonly RegisteredFile[];
   };
+
+/** A Parquet, CSV or JSON file as a relation of the engine; the ending tells the format. */
+export interface RegisteredFile {
+  readonly name: string;
+  readonly path: string;
+}
 
 /** How `flow sql` prints. */
 export type SqlFormat = "table" | "json" | "csv" | "arrow" | "parquet";
@@ -157,4 +172,4 @@ export type BatchResult =
   | { readonly did: "runs_show"; readonly run: RunRecord | undefined }
   | { readonly did: "run_lines"; readonly lines: readonly RunLogLine[] }
   /** The output itself went through `RunHooks.output`. */
-  | { readonly did: "sql"; readonly rows: number };
+  | { readonly did: "sql" };

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Database, DatabaseContext } from "./database.ts";
 import type { DeadLetterSink } from "./dead_letter.ts";
+import type { RunLog, RunLogContext, RunLogLocation } from "./run_log.ts";
 import { Secret } from "./secret.ts";
 import type { Sink, WriteMode } from "./sink.ts";
 import type { Source } from "./source.ts";
@@ -70,6 +71,8 @@ export interface Connector {
   createDeadLetters?(options: Options, destination: string): DeadLetterSink;
   /** The database of declared pipelines; only where {@link DatabaseSession} can be had. Opens nothing yet. */
   openDatabase?(options: Options, context: DatabaseContext): Database;
+  /** The history of runs kept in this system; only where it can be. Opens nothing yet. */
+  openRunLog?(location: RunLogLocation, context: RunLogContext): RunLog;
   /** Connects as a source or sink would, and disconnects. Throws a {@link FlowError} when that fails. */
   check?(options: Options, signal: AbortSignal): Promise<ConnectionCheck>;
 }

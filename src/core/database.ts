@@ -35,7 +35,10 @@ export interface Dialect {
   /** The n-th parameter, from 1: `$1` or `?`. */
   placeholder(index: number): string;
   /** The type of a column in CREATE TABLE. `key`: the column belongs to a key or index (MySQL cannot index unbounded text). */
-  columnType(type: string, options?: { readonly maxLength?: number; readonly key?: boolean }): string;
+  columnType(
+    type: string,
+    options?: { readonly maxLength?: number; readonly key?: boolean },
+  ): string;
   /** The value as the engine type: exact, or an error of the statement. Used for projections of queries to declared columns. */
   cast(expression: TypedExpression, type: string): string;
   /** The normalizer applied to a text (for `parse_timestamp` also to a time); ISO-8601 with zones is understood, and what is no time is an error, not NULL. */
@@ -75,6 +78,8 @@ export interface Dialect {
   /** The name of a stage in other statements. */
   stageName(name: string): string;
   dropStage(name: string): string;
+  /** A statement that tells the planner about a stage that was just filled; absent where that is not needed. `stage` is quoted. */
+  refreshStatistics?(stage: string): string;
   createSchema(schema: string): string | undefined;
   /** `ALTER TABLE … ADD COLUMN`; the column takes NULL. */
   addColumn(table: string, name: string, columnType: string): string;
@@ -131,7 +136,12 @@ export interface DatabaseSession {
   /** The table's definition; undefined when there is none. */
   table(ref: TableRef): Promise<DatabaseTable | undefined>;
   /** Streams a query into the engine, piece by piece (about 32 MiB each); the next piece is made only when asked for. Works inside and outside a transaction. */
-  read(query: string, params: readonly SqlValue[], engine: Engine, engineSession: Session): AsyncIterable<RelationPiece>;
+  read(
+    query: string,
+    params: readonly SqlValue[],
+    engine: Engine,
+    engineSession: Session,
+  ): AsyncIterable<RelationPiece>;
   /** Writes the result of a query of the engine into a table or stage, in the current transaction, by the database's bulk way. Returns the rows. */
   load(into: LoadTarget, engineQuery: string, engineSession: Session): Promise<number>;
   /** The same between two databases of one kind without the engine; absent where there is no bulk format. */
@@ -152,8 +162,14 @@ export interface Database {
   /** Redacted, for messages. */
   readonly shown: string;
   readonly dialect: Dialect;
-  /** Connects; throws when that fails. Aborting the signal ends what the session is doing, also later. */
-  connect(signal: AbortSignal): Promise<DatabaseSession>;
+  /**
+   * Connects; throws when that fails. Aborting the signal ends what the session is doing, also later. With `readOnly` the session never writes: a file is
+   * opened without the right to write to it, beside others who read, and is not made where it is missing. Servers need not care.
+   */
+  connect(
+    signal: AbortSignal,
+    options?: { readonly readOnly?: boolean },
+  ): Promise<DatabaseSession>;
 }
 
 /** What a database needs from its host. */

@@ -11,7 +11,12 @@ export type FailpointName =
   | "before_commit"
   | "after_commit"
   | "before_acknowledge"
-  | "after_acknowledge";
+  | "after_acknowledge"
+  | "batch_after_start"
+  | "batch_after_ddl"
+  | "batch_after_load"
+  | "batch_before_commit"
+  | "batch_after_commit";
 
 interface ArmedFailpoint {
   readonly name: string;

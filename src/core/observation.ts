@@ -1,5 +1,6 @@
 import type { FlowErrorData } from "./error.ts";
 import type { DeadLetterStage } from "./dead_letter.ts";
+import type { TargetOutcome } from "./run_log.ts";
 
 /**
  * Everything worth telling while a pipeline runs. Progress line, metrics, logs and (later readers) alerts decide what to do with it.
@@ -49,6 +50,8 @@ export type Observation =
   }
   | { readonly kind: "plan_changed"; readonly pipeline: string; readonly reason: string }
   | { readonly kind: "offsets_fenced"; readonly pipeline: string; readonly targetId: string }
+  /** Rows that a declared pipeline has moved so far. */
+  | { readonly kind: "rows_loaded"; readonly pipeline: string; readonly rows: number }
   | { readonly kind: "notice"; readonly pipeline: string; readonly message: string }
   | {
     readonly kind: "retrying";
@@ -57,6 +60,23 @@ export type Observation =
     readonly waitMs: number;
     readonly restart: number;
   }
+  /** An attempt of a declared pipeline starts. */
+  | {
+    readonly kind: "pipeline_firing";
+    readonly pipeline: string;
+    readonly attempt: number;
+    readonly maxAttempts: number;
+    /** The time that the schedule asked for, when it did. */
+    readonly scheduledFor?: string;
+  }
+  | {
+    readonly kind: "pipeline_succeeded";
+    readonly pipeline: string;
+    readonly attempt: number;
+    readonly elapsedMs: number;
+    readonly targets: readonly TargetOutcome[];
+  }
+  | { readonly kind: "pipeline_skipped"; readonly pipeline: string; readonly reason: string }
   | { readonly kind: "error"; readonly pipeline: string; readonly error: FlowErrorData };
 
 /** Takes an observation. Never throws, never waits. */

@@ -100,7 +100,9 @@ export type StopMode = "drain" | "now";
 /** Messages to the engine isolate. */
 export type ToEngine =
   | { readonly type: "start"; readonly request: EngineRequest; readonly scratchDir: string }
-  | { readonly type: "stop"; readonly mode: StopMode };
+  | { readonly type: "stop"; readonly mode: StopMode }
+  /** One `output` of the engine was written: it may send a further one. */
+  | { readonly type: "output_taken" };
 
 /** Messages from the engine isolate. */
 export type FromEngine =
@@ -108,7 +110,7 @@ export type FromEngine =
   | { readonly type: "result"; readonly result: EngineResult }
   | { readonly type: "error"; readonly error: FlowErrorData }
   /** Bytes for standard output, in order. */
-  | { readonly type: "output"; readonly bytes: Uint8Array }
+  | { readonly type: "output"; readonly bytes: Uint8Array<ArrayBuffer> }
   /** A failpoint was reached: the host kills the process, the isolate does nothing more. */
   | { readonly type: "failpoint" };
 
@@ -120,8 +122,11 @@ export interface RunHooks {
   readonly now: AbortSignal;
   /** A directory that only this run uses. Made by the host, which also removes it. */
   readonly scratchDir: string;
-  /** Takes bytes for standard output (`flow sql`), in order; they must not be changed afterwards. Without it there is no output. */
-  readonly output?: (bytes: Uint8Array) => void;
+  /**
+   * Takes bytes for standard output (`flow sql`), in order; they must not be changed or used afterwards. Resolves when more is wanted, so that a
+   * slow reader slows the run down instead of filling the memory. Without it there is no output.
+   */
+  readonly output?: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** Kills the process for a fault test and does not return; given where the isolate cannot do that itself. */
   readonly stopDead?: () => void;
 }

@@ -1,4 +1,5 @@
 import type { FlowErrorData } from "./error.ts";
+import type { Secret } from "./secret.ts";
 
 /** How a recorded run stands. `skipped` runs never started. */
 export type RunStatus = "running" | "success" | "failed" | "skipped";
@@ -35,6 +36,8 @@ export interface RunRecord {
   readonly error?: FlowErrorData;
   /** Why a run was skipped: `upstream not fresh: a,b`. */
   readonly reason?: string;
+  /** When its process last said that it lives ({@link RunLog.heartbeat}); absent until it has. */
+  readonly heartbeatAt?: string;
 }
 
 /** Where the retries of a pipeline stand, across processes. */
@@ -51,6 +54,8 @@ export interface RunFilter {
   readonly status?: RunStatus;
   /** ISO-8601: started at or after. */
   readonly since?: string;
+  /** Only runs for this time of the schedule. */
+  readonly scheduledFor?: string;
   readonly limit: number;
 }
 
@@ -61,22 +66,54 @@ export interface RunLogLine {
   readonly text: string;
 }
 
+/** Where a run log is, as one connector understands it. */
+export interface RunLogLocation {
+  /** The connector that keeps it: `sqlite`, `postgres`. */
+  readonly kind: string;
+  /** Of a database file. */
+  readonly path?: string;
+  /** Of a database server. */
+  readonly url?: Secret;
+  /** False when somebody else makes the tables: then nothing is created or altered. */
+  readonly createTables: boolean;
+  /** Redacted, for messages. */
+  readonly shown: string;
+}
+
+/** How a run log is opened. */
+export interface RunLogContext {
+  /** True for commands that only look: a file that is missing is an error instead of being made. */
+  readonly readOnly: boolean;
+}
+
 /**
  * The durable history of runs. Call order: `open`, anything, `close` (twice is fine). Several processes may use one log at a time.
- * Errors are FlowErrors of code `run_log_unavailable` (external, retryable); whoever runs pipelines warns and goes on without.
+ * Errors are FlowErrors of code `run_log_unavailable` with the domain of what caused them (external and retryable, but for a wrong
+ * password, a missing permission and the like); whoever runs pipelines warns and goes on without.
  */
 export interface RunLog {
   /** Redacted, for messages. */
   readonly shown: string;
+  /** Connects; makes or takes over the tables. The signal ends only the opening. */
   open(signal: AbortSignal): Promise<void>;
-  /** Records a run that starts (or was skipped). A run id that is there already is an error. */
+  /** Records a run that starts (or was skipped). A run id that is there already is an error: `run_id_taken` (internal). */
   start(record: RunRecord): Promise<void>;
-  /** Replaces the record of the same id: its end. */
+  /**
+   * Like `start`, for a run with `scheduledFor`, unless that time of the schedule has a run that succeeded or is running, or has had this attempt or
+   * a later one: then nothing is recorded and the answer is false. Of several processes that claim one time at once, one gets it.
+   */
+  claim(record: RunRecord): Promise<boolean>;
+  /** Replaces the record of the same id: its end. An unknown id is recorded. */
   finish(record: RunRecord): Promise<void>;
-  /** Adds lines to a run. */
+  /** Notes that the process of a running run lives; nothing happens for a run that has ended or is unknown. */
+  heartbeat(runId: string, at: string): Promise<void>;
+  /** Like `finish`, if the run still counts as running and has shown no life (heartbeat or start) since `silentSince`; false otherwise. */
+  abandon(record: RunRecord, silentSince: string): Promise<boolean>;
+  /** Adds lines to a run, after those that are there. */
   append(runId: string, lines: readonly RunLogLine[]): Promise<void>;
   list(filter: RunFilter): Promise<readonly RunRecord[]>;
   show(runId: string): Promise<RunRecord | undefined>;
+  /** All lines in order, or the last `tail` of them; none for an unknown run. */
   lines(runId: string, tail?: number): Promise<readonly RunLogLine[]>;
   /** The newest run of each pipeline that is not `skipped`. */
   lastRuns(pipelines: readonly string[]): Promise<ReadonlyMap<string, RunRecord>>;

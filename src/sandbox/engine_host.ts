@@ -17,6 +17,8 @@ export interface EngineOptions {
   /** What the flags on `flow` granted; they hold the engine as they hold the user's modules. */
   readonly permissions: GrantedPermissions;
   readonly observe: Observe;
+  /** Writes a piece of output (`flow sql`); the next ones come when it returned. */
+  readonly output?: (bytes: Uint8Array) => void;
   /** Aborted to finish and commit what is under way, then stop. */
   readonly drain?: AbortSignal;
   /** Aborted to drop what is under way. An engine that does not answer within {@link STOP_GRACE_MS} is ended. */
@@ -64,7 +66,7 @@ export async function runInEngine(
 function converse(
   worker: Worker,
   start: ToEngine,
-  { observe, drain, now }: EngineOptions,
+  { observe, output, drain, now }: EngineOptions,
 ): Promise<EngineResult> {
   return new Promise((resolve, reject) => {
     let grace: ReturnType<typeof setTimeout> | undefined;
@@ -88,6 +90,9 @@ function converse(
       switch (data.type) {
         case "observation":
           return observe(data.observation);
+        case "output":
+          output?.(data.bytes);
+          return post({ type: "output_taken" });
         case "result":
           return end(() => resolve(data.result));
         case "failpoint":
@@ -132,6 +137,7 @@ async function namedFiles(request: EngineRequest): Promise<string[]> {
     : request.do === "query_file"
     ? [request.path]
     : [];
+  if (request.do === "sql") paths.push(...request.register.map(({ path }) => path));
   const found: string[] = [];
   for (const path of paths) found.push(path, await realPathOr(path));
   return [...new Set(found)];

@@ -13,12 +13,15 @@ import { permissionDenied, withoutAdvice } from "./denial.ts";
 /** The part of a Worker's global scope that is used here. */
 interface WorkerScope {
   onmessage: ((event: MessageEvent<ToEngine>) => void) | null;
-  postMessage(message: FromEngine): void;
+  postMessage(message: FromEngine, transfer?: Transferable[]): void;
   addEventListener(
     type: "error" | "unhandledrejection",
     listener: (event: Event & { readonly error?: unknown; readonly reason?: unknown }) => void,
   ): void;
 }
+
+/** Pieces of output that may be on their way to the host. */
+const MAX_OUTPUT_PIECES = 4;
 
 /** What does a request: `runRequest` of `src/app.ts`. */
 export type RunRequest = (request: EngineRequest, hooks: RunHooks) => Promise<EngineResult>;
@@ -40,7 +43,14 @@ export function serveEngine(loadRunner: () => Promise<RunRequest>): void {
     });
   }
   tolerateUnknownEnvironment();
+  const output = new OutputQueue((bytes) => {
+    scope.postMessage({ type: "output", bytes }, [bytes.buffer]);
+  });
   scope.onmessage = ({ data }) => {
+    if (data.type === "output_taken") {
+      output.taken();
+      return;
+    }
     if (data.type === "stop") {
       const controller = data.mode === "drain" ? drain : now;
       controller.abort(data.mode);
@@ -51,6 +61,7 @@ export function serveEngine(loadRunner: () => Promise<RunRequest>): void {
       drain: drain.signal,
       now: now.signal,
       observe: (observation) => scope.postMessage({ type: "observation", observation }),
+      output: (bytes) => output.send(bytes, now.signal),
       stopDead() {
         scope.postMessage({ type: "failpoint" });
         // Not a step further, whatever is under way here.
@@ -62,6 +73,41 @@ export function serveEngine(loadRunner: () => Promise<RunRequest>): void {
     const runRequest = await loadRunner();
     const result = await runRequest(request, hooks);
     scope.postMessage({ type: "result", result });
+  }
+}
+
+/** Sends output as fast as the host takes it, with a few pieces on their way. */
+class OutputQueue {
+  readonly #post: (bytes: Uint8Array<ArrayBuffer>) => void;
+  #underWay = 0;
+  #wake: () => void = () => {};
+
+  constructor(post: (bytes: Uint8Array<ArrayBuffer>) => void) {
+    this.#post = post;
+  }
+
+  /** Sends one piece and waits until there is room for another; rejects with the signal's reason. */
+  async send(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#post(bytes);
+    this.#underWay += 1;
+    while (this.#underWay >= MAX_OUTPUT_PIECES) {
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#wake = wake;
+        signal.addEventListener("abort", wake);
+      });
+      signal.throwIfAborted();
+    }
+  }
+
+  /** The host has written one piece. */
+  taken(): void {
+    this.#underWay -= 1;
+    this.#wake();
   }
 }
 

@@ -24,8 +24,11 @@ export interface DuckdbFileRequest {
 
 /** A DuckDB file while it is open: nobody else can open it, not even to read, unless both only read. */
 export interface DuckdbFile {
+  /** What the file is known by in this process: equal for two that stand on one file. */
+  readonly identity: string;
+  readonly scratchDir: string;
   /** A new connection to the file; all of one file see each other's commits. */
-  connect(): Promise<Session>;
+  connect(): Promise<DuckdbSession>;
   /** Closes the connections made here, and the file (with a checkpoint) when nobody in this process uses it any more. */
   close(): Promise<void>;
 }
@@ -236,21 +239,21 @@ async function attach(
 }
 
 class OpenedFile implements DuckdbFile {
-  readonly #identity: string;
+  readonly identity: string;
   readonly #open: OpenFile;
-  readonly #scratchDir: string;
+  readonly scratchDir: string;
   readonly #sessions = new Set<Session>();
   #closed = false;
 
   constructor(identity: string, open: OpenFile, scratchDir: string) {
-    this.#identity = identity;
+    this.identity = identity;
     this.#open = open;
-    this.#scratchDir = scratchDir;
+    this.scratchDir = scratchDir;
   }
 
-  async connect(): Promise<Session> {
+  async connect(): Promise<DuckdbSession> {
     const connection = await this.#open.instance.connect();
-    const session = new DuckdbSession(connection, this.#scratchDir, () => {
+    const session = new DuckdbSession(connection, this.scratchDir, () => {
       this.#sessions.delete(session);
     });
     this.#sessions.add(session);
@@ -261,10 +264,10 @@ class OpenedFile implements DuckdbFile {
     if (this.#closed) return;
     this.#closed = true;
     for (const session of [...this.#sessions]) await session.close();
-    await inQueue(this.#identity, async () => {
+    await inQueue(this.identity, async () => {
       this.#open.users -= 1;
       if (this.#open.users > 0) return;
-      openFiles.delete(this.#identity);
+      openFiles.delete(this.identity);
       const connection = await this.#open.instance.connect();
       try {
         // Detaching writes the checkpoint on a pool thread and lets the file go at once; closing the instance would do it on this one.

@@ -2,6 +2,7 @@ import {
   DuckDBBlobValue,
   type DuckDBConnection,
   type DuckDBPreparedStatement,
+  DuckDBTypeId,
   type DuckDBValue,
 } from "@duckdb/node-api";
 import { FlowError } from "../core/error.ts";
@@ -45,6 +46,26 @@ export class DuckdbSession implements Session {
         const plain: Record<string, SqlValue> = {};
         for (const [name, value] of Object.entries(row)) plain[name] = toSqlValue(value);
         return plain as Row;
+      });
+    });
+  }
+
+  /** Runs one statement; returns how many rows it inserted, updated or deleted. */
+  change(sql: string, params: readonly SqlValue[] = []): Promise<number> {
+    return this.#queued(sql, async () => {
+      const result = await this.#prepared(sql, params, (statement) => statement.run());
+      return result.rowsChanged;
+    });
+  }
+
+  /** Like {@link rows}, but every integer is a bigint, and every other number is the text that DuckDB writes. */
+  exactRows(sql: string, params: readonly SqlValue[] = []): Promise<Record<string, SqlValue>[]> {
+    return this.#queued(sql, async () => {
+      const reader = await this.#prepared(sql, params, (statement) => statement.runAndReadAll());
+      const types = reader.columnTypes().map((type) => type.typeId);
+      return reader.getRows().map((row) => {
+        const values = row.map((value, at) => exactValue(toSqlValue(value), types[at]));
+        return Object.fromEntries(values.map((value, at) => [reader.columnName(at), value]));
       });
     });
   }
@@ -168,11 +189,18 @@ export class DuckdbSession implements Session {
   }
 }
 
-function bindValue(statement: DuckDBPreparedStatement, index: number, value: SqlValue): void {
+/** Binds a parameter of a prepared statement; `index` counts from 1. */
+export function bindValue(
+  statement: DuckDBPreparedStatement,
+  index: number,
+  value: SqlValue,
+): void {
   if (value === null) statement.bindNull(index);
   else if (typeof value === "string") statement.bindVarchar(index, value);
-  else if (typeof value === "bigint") statement.bindBigInt(index, value);
-  else if (typeof value === "boolean") statement.bindBoolean(index, value);
+  else if (typeof value === "bigint") {
+    if (BigInt.asIntN(64, value) === value) statement.bindBigInt(index, value);
+    else statement.bindHugeInt(index, value);
+  } else if (typeof value === "boolean") statement.bindBoolean(index, value);
   else if (typeof value === "number") statement.bindDouble(index, value);
   else statement.bindBlob(index, value);
 }
@@ -181,6 +209,36 @@ function toSqlValue(value: DuckDBValue): SqlValue {
   if (value === null || typeof value !== "object") return value as SqlValue;
   if (value instanceof DuckDBBlobValue) return value.bytes;
   return String(value);
+}
+
+function exactValue(value: SqlValue, type: DuckDBTypeId | undefined): SqlValue {
+  if (typeof value !== "number") return value;
+  if (type === DuckDBTypeId.DOUBLE) return doubleText(value, String(value));
+  if (type === DuckDBTypeId.FLOAT) return doubleText(value, shortestFloat(value));
+  return BigInt(value);
+}
+
+/** The text that DuckDB writes for a DOUBLE: `1.0`, `1e+16`, `inf`. */
+function doubleText(value: number, shortest: string): string {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (Object.is(value, -0)) return "-0.0";
+  const [digits = "", exponentText = "0"] = Number(shortest).toExponential().split("e");
+  const exponent = Number(exponentText);
+  if (exponent < -4 || exponent >= 16) {
+    return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  }
+  const decimals = Math.max(1, digits.replace(/[-.]/g, "").length - 1 - exponent);
+  return Number(shortest).toFixed(decimals);
+}
+
+/** The fewest digits that give the 32-bit number again. */
+function shortestFloat(value: number): string {
+  for (let precision = 1; precision < 9; precision += 1) {
+    const text = value.toPrecision(precision);
+    if (Math.fround(Number(text)) === value) return text;
+  }
+  return value.toPrecision(9);
 }
 
 const USER_ERRORS = /^(Parser|Binder|Catalog|Permission|Invalid Input|Not implemented|Invalid)\b/;

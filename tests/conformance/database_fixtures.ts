@@ -42,6 +42,7 @@ export async function postgresFixture(): Promise<SinkFixture> {
         { table: { schema, name: "events" } },
       ),
     rows: async () => await exists("events") ? await select("SELECT * FROM events") : [],
+    makeTable: async (columns) => void await client.query(`CREATE TABLE events (${columns})`),
     deadLetterIds: async (table) =>
       (await select(`SELECT id FROM ${quoteIdentifier(table)}`)).map((row) => row["id"] ?? ""),
     async close() {
@@ -55,14 +56,16 @@ export async function postgresFixture(): Promise<SinkFixture> {
 export async function duckdbFixture(): Promise<SinkFixture> {
   const folder = await Deno.makeTempDir({ prefix: "flow_test_" });
   const path = `${folder}/out.duckdb`;
-  const reading = async <T>(read: (session: Session) => Promise<T>): Promise<T> => {
-    const file = await openDuckdbFile({
+  const openFile = (access: "read" | "create") =>
+    openDuckdbFile({
       path,
-      access: "read",
+      access,
       scratchDir: folder,
       clock: systemClock,
       signal: new AbortController().signal,
     });
+  const reading = async <T>(read: (session: Session) => Promise<T>): Promise<T> => {
+    const file = await openFile("read");
     try {
       return await read(await file.connect());
     } finally {
@@ -89,6 +92,11 @@ export async function duckdbFixture(): Promise<SinkFixture> {
           Object.fromEntries(Object.entries(row).map(([name, json]) => [name, textOf(json)]))
         );
       }),
+    async makeTable(columns) {
+      const file = await openFile("create");
+      await (await file.connect()).run(`CREATE TABLE ${table("events")} (${columns})`);
+      await file.close();
+    },
     deadLetterIds: (name) =>
       reading(async (session) =>
         (await session.rows<{ id: string }>(`SELECT id FROM ${table(name)}`)).map(({ id }) => id)
@@ -132,6 +140,10 @@ export async function sqliteFixture(): Promise<SinkFixture> {
           names.map((name, at) => [name, sqliteText(row[`c${at}`], String(row[`t${at}`]))]),
         )
       ));
+    },
+    makeTable(columns) {
+      select(`CREATE TABLE events (${columns})`);
+      return Promise.resolve();
     },
     deadLetterIds: (table) =>
       Promise.resolve(

@@ -6,6 +6,7 @@ import type { RejectedRows } from "../../src/core/batch.ts";
 import type { Sink } from "../../src/core/sink.ts";
 import { canonical, VALUES } from "./exact_values.ts";
 import { EngineRig, suiteTest } from "./rig.ts";
+import { wideningTests } from "./widening_suite.ts";
 
 /** What a test asks of a sink. The fixture adds the table and its own options. */
 export type SinkAsk = Partial<Pick<SinkRequest, "mode" | "keys" | "create">>;
@@ -19,6 +20,8 @@ export interface SinkFixture {
    * be spelled in any usual way; structs and lists are JSON text.
    */
   rows(): Promise<Record<string, string | null>[]>;
+  /** Makes the table as a person would; `columns` in SQL. Missing where there is no SQL. */
+  makeTable?(columns: string): Promise<void>;
   /** The ids in a dead-letter table. Missing where the sink keeps none. */
   deadLetterIds?(table: string): Promise<string[]>;
   close(): Promise<void>;
@@ -38,6 +41,8 @@ export interface SinkSuite {
   readonly noSchema?: string;
   /** Names of the values in `exact_values.ts` that the target cannot hold, each with the reason. */
   readonly inexact?: Readonly<Record<string, string>>;
+  /** Why columns do not get wider types in mid-stream. */
+  readonly noWidening?: string;
   /** What happens to a NUL character in text; `kept` by default. */
   readonly nul?: "kept" | "refused";
 }
@@ -205,8 +210,11 @@ export function sinkSuite(suite: SinkSuite): void {
   );
 
   test("returns the rows that do not fit, and writes the others", async (fixture, rig) => {
-    const sink = await open(fixture, rig);
-    await epoch(sink, rig, 1, "SELECT 0::BIGINT AS id, 0::INTEGER AS n");
+    const first = await open(fixture, rig);
+    await epoch(first, rig, 1, "SELECT 0::BIGINT AS id, 0::INTEGER AS n");
+    await first.close();
+    // Without create the table stays as it is.
+    const sink = await open(fixture, rig, { create: false });
     const rejected = await epoch(
       sink,
       rig,
@@ -222,6 +230,14 @@ export function sinkSuite(suite: SinkSuite): void {
     assert.deepEqual(numbers(rows, "id"), [0, 1, 5]);
     assert.deepEqual(numbers(rows, "n"), [-7, 0, 10]);
   }, suite.noSchema);
+
+  if (suite.noSchema === undefined) {
+    wideningTests((name, run, ...skips) => test(name, run, suite.noWidening, ...skips), {
+      open,
+      epoch,
+      ...(suite.noMerge === undefined ? {} : { noMerge: suite.noMerge }),
+    });
+  }
 
   test("merges by key, the last row of a key in a batch counts", async (fixture, rig) => {
     const sink = await open(fixture, rig, { mode: "merge", keys: ["id"] });

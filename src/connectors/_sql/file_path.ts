@@ -1,3 +1,4 @@
+import { basename, dirname, resolve } from "node:path";
 import { FlowError } from "../../core/error.ts";
 import type { Options } from "../../core/connector.ts";
 
@@ -51,5 +52,17 @@ function pathOfUrl(kind: string, key: string, url: string): string {
   } catch {
     // A percent sign that encodes nothing belongs to the name.
     return found[1];
+  }
+}
+
+/** The path by which two connections to one file are known as such: absolute, without symbolic links as far as they can be seen. */
+export function realPath(path: string): string {
+  for (let at = resolve(path), rest = "";; rest = `/${basename(at)}${rest}`, at = dirname(at)) {
+    try {
+      return Deno.realPathSync(at).replace(/\/$/, "") + rest;
+    } catch {
+      // It is not there yet, or may not be looked at: then its directory.
+      if (dirname(at) === at) return resolve(path);
+    }
   }
 }

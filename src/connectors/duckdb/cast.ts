@@ -2,6 +2,7 @@ import { type Column, quoteIdentifier } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
 import { parseType, type TypeField, type TypeNode, typeText } from "../../formats/type_text.ts";
 import { type Cast, castExpression } from "../_sql/cast.ts";
+import { markedCast } from "../_sql/widening.ts";
 
 /**
  * The cast of a batch's column into a column of a DuckDB table; `undefined` when no value could fit. Beyond what goes for every target,
@@ -21,6 +22,17 @@ export async function duckdbCast(
   if (cast === undefined || to !== "JSON") return cast;
   const expr = `TRY_CAST(${cast.expr} AS JSON)`;
   return { expr, badCondition: `(${name} IS NOT NULL AND ${expr} IS NULL)` };
+}
+
+/** {@link duckdbCast} into a column that flow made: see `markedCast`. */
+export async function markedDuckdbCast(
+  session: Session,
+  column: Column,
+  to: string,
+): Promise<Cast | undefined> {
+  const isText = to === "JSON" && column.type === "VARCHAR" ||
+    to === "VARCHAR" && isNested(parseType(column.type));
+  return isText ? markedCast(column, to) : await duckdbCast(session, column, to);
 }
 
 async function nestedCast(

@@ -4,6 +4,7 @@ import { FlowError } from "../../core/error.ts";
 import type { Sink } from "../../core/sink.ts";
 import { openDuckdbFile } from "../../sql/duckdb_file.ts";
 import { databaseFilePath } from "../_sql/file_path.ts";
+import { openDuckdbDatabase } from "./database.ts";
 import { duckdbConnectionOptions } from "./options.ts";
 import { DuckdbSink } from "./sink.ts";
 
@@ -14,6 +15,7 @@ export const duckdbConnector: Connector = {
   targetNeedsTable: true,
   urlSchemes: ["duckdb"],
   createSink,
+  openDatabase: openDuckdbDatabase,
   check,
 };
 

@@ -68,7 +68,7 @@ export class Epoch {
       await this.session.close();
     } finally {
       await this.#file.close();
-      for (const path of this.#staged.values()) await removeStaged(path);
+      for (const path of this.#staged.values()) await removeDatabase(path);
       this.#staged.clear();
     }
   }
@@ -85,7 +85,8 @@ export function breaksConstraint(error: unknown): error is FlowError {
   return error instanceof FlowError && error.message.startsWith("Constraint Error");
 }
 
-async function removeStaged(path: string): Promise<void> {
+/** Removes a database file of the scratch directory with its log. */
+export async function removeDatabase(path: string): Promise<void> {
   for (const part of [path, `${path}.wal`]) {
     try {
       await Deno.remove(part);

@@ -86,6 +86,8 @@ export class DuckdbSink implements Sink {
       known: async () =>
         this.#written ||
         (context.exactlyOnce && (await readOffsets(epoch.session, context.pipeline)).length > 0),
+      exactlyOnce: context.exactlyOnce,
+      notice: (message) => context.observe({ kind: "notice", pipeline: context.pipeline, message }),
     });
   }
 

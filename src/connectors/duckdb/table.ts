@@ -1,7 +1,8 @@
 import { FlowError } from "../../core/error.ts";
 import type { TableRef } from "../../core/connector.ts";
-import { type Column, quoteIdentifier, type TargetColumn } from "../../core/schema.ts";
+import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
+import { MADE_BY_FLOW, type MarkedColumn } from "../_sql/widening.ts";
 import { FILE_DATABASE } from "../../sql/duckdb_file.ts";
 
 /** DuckDB's default schema. */
@@ -48,7 +49,7 @@ export interface DuckdbTable {
 }
 
 /** A column with its default. */
-export interface DuckdbColumn extends TargetColumn {
+export interface DuckdbColumn extends MarkedColumn {
   /** The expression of the default, as SQL. */
   readonly defaultExpr: string | null;
 }
@@ -58,6 +59,7 @@ interface ColumnRow {
   readonly type: string;
   readonly nullable: boolean;
   readonly default_expr: string | null;
+  readonly comment: string | null;
 }
 
 const SAME_TABLE = `database_name = '${FILE_DATABASE}' AND lower(schema_name) = lower($1) ` +
@@ -71,7 +73,7 @@ export async function readTable(
   const params = [table.schema, table.name];
   const columns = await session.rows<ColumnRow>(
     "SELECT column_name AS name, data_type AS type, is_nullable AS nullable, " +
-      `column_default AS default_expr FROM duckdb_columns() WHERE ${SAME_TABLE} ORDER BY column_index`,
+      `column_default AS default_expr, comment FROM duckdb_columns() WHERE ${SAME_TABLE} ORDER BY column_index`,
     params,
   );
   if (columns.length === 0) return undefined;
@@ -84,6 +86,14 @@ export async function readTable(
     isPrimary: key.type === "PRIMARY KEY",
     names: JSON.parse(key.names) as string[],
   }));
+  const [dependents] = await session.rows<{ n: bigint }>(
+    `SELECT (SELECT count(*) FROM duckdb_indexes() WHERE ${SAME_TABLE}) + ` +
+      `(SELECT count(*) FROM duckdb_constraints() WHERE database_name = '${FILE_DATABASE}' ` +
+      "AND lower(referenced_table) = lower($2)) AS n",
+    params,
+  );
+  // DuckDB alters no table on which an index or another table depends.
+  const alters = dependents?.n === 0n;
   const indexed = (await readUniqueIndexes(session, table)).flatMap((index) => {
     const names = index.expressions.map((expression) =>
       columns.find(({ name }) => name === expression || quoteIdentifier(name) === expression)?.name
@@ -98,6 +108,7 @@ export async function readTable(
       nullable: row.nullable,
       hasDefault: row.default_expr !== null,
       defaultExpr: row.default_expr,
+      widens: alters && row.comment === MADE_BY_FLOW,
       ...(row.type === "JSON" ? { json: true } : {}),
     })),
     primaryKey: declared.find((key) => key.isPrimary)?.names ?? [],
@@ -190,13 +201,19 @@ export function createStatements(
       `CREATE SCHEMA IF NOT EXISTS ${FILE_DATABASE}.${quoteIdentifier(table.schema)}`,
     ]),
     `CREATE TABLE ${table.sql} (${[...declared, ...key].join(", ")})`,
+    ...columns.map((column) => markStatement(table, column)),
   ];
 }
 
-/** The statement that adds a column in mid-stream. */
-export function addColumnStatement(table: DuckdbTableName, column: Column): string {
-  return `ALTER TABLE ${table.sql} ADD COLUMN ${quoteIdentifier(column.name)} ${
-    storableType(column.type)
+/** The statements that add a column in mid-stream. */
+export function addColumnStatements(table: DuckdbTableName, column: Column): string[] {
+  const declared = `${quoteIdentifier(column.name)} ${storableType(column.type)}`;
+  return [`ALTER TABLE ${table.sql} ADD COLUMN ${declared}`, markStatement(table, column)];
+}
+
+function markStatement(table: DuckdbTableName, column: Column): string {
+  return `COMMENT ON COLUMN ${table.sql}.${quoteIdentifier(column.name)} IS ${
+    quoteLiteral(MADE_BY_FLOW)
   }`;
 }
 

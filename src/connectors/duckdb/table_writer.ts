@@ -8,11 +8,18 @@ import { numberedRelation, type RefusedRow, rejectedRows } from "../_sql/refusal
 import { fitColumn, type FittedColumn, refusedRows } from "../_sql/row_fit.ts";
 import { type ShapedTable, shapeTable, type TableShaper } from "../_sql/table_shape.ts";
 import { targetTypeMismatch } from "../_sql/target_error.ts";
-import { duckdbCast, grownType } from "./cast.ts";
+import {
+  changedValues,
+  doubtfulColumns,
+  findWidenings,
+  toldWidenings,
+  type Widener,
+} from "../_sql/widening.ts";
+import { duckdbCast, grownType, markedDuckdbCast } from "./cast.ts";
 import { breaksConstraint, type Epoch } from "./epoch.ts";
 import { type Stage, STAGED_ROW, stageRows, writeStatement } from "./stage.ts";
 import {
-  addColumnStatement,
+  addColumnStatements,
   createStatements,
   creationFailure,
   type DuckdbColumn,
@@ -32,6 +39,10 @@ export interface TableWriterOptions {
   readonly create: boolean;
   /** True when this pipeline has written to the target before: then new columns are added instead of refused. */
   readonly known: () => Promise<boolean>;
+  /** The file keeps offsets; without them nobody knows what earlier runs have written. */
+  readonly exactlyOnce: boolean;
+  /** Tells of a change that a person wants to know of. */
+  readonly notice: (message: string) => void;
 }
 
 /** Writes batches into one table within one epoch. */
@@ -52,7 +63,7 @@ export class TableWriter {
   /** Writes what fits, returns what does not. The caller owns the returned table. */
   async write(batch: Batch, session: Session): Promise<RejectedRows | undefined> {
     const { engine, mode } = this.#options;
-    const { table, map, keys } = await this.#shape(batch.columns);
+    const { table, map, keys } = await this.#shape(batch, session);
     const fitted = await this.#fit(session, map, keys);
     const numbered = await numberedRelation(session, engine, batch);
     try {
@@ -78,8 +89,9 @@ export class TableWriter {
     }
   }
 
-  /** Makes the table, its columns and the fields of its structs what the batch needs. */
-  async #shape(columns: readonly Column[]): Promise<ShapedTable<DuckdbColumn, DuckdbTable>> {
+  /** Makes the table, its columns, their types and the fields of its structs what the batch needs. */
+  async #shape(batch: Batch, session: Session): Promise<ShapedTable<DuckdbColumn, DuckdbTable>> {
+    const { columns } = batch;
     const { epoch, table: name, mode, keys, create } = this.#options;
     const known = async () => this.#hasWritten || await this.#options.known();
     const shaper: TableShaper<DuckdbColumn, DuckdbTable> = {
@@ -91,7 +103,7 @@ export class TableWriter {
       read: () => readTable(epoch.session, name),
       makeTable: (all, primaryKey) => this.#alter(createStatements(name, all, primaryKey), all),
       addColumns: (added) =>
-        this.#alter(added.map((column) => addColumnStatement(name, column)), added),
+        this.#alter(added.flatMap((column) => addColumnStatements(name, column)), added),
     };
     const shaped = await shapeTable(shaper, columns, this.#table);
     this.#table = shaped.table;
@@ -101,11 +113,51 @@ export class TableWriter {
         `ALTER TABLE ${name.sql} ALTER COLUMN ${quoteIdentifier(target.name)} TYPE ${type}`,
       ];
     });
-    if (grown.length === 0 || !(await known())) return shaped;
-    await this.#alter(grown, columns);
-    const again = await shapeTable(shaper, columns, undefined);
-    this.#table = again.table;
-    return again;
+    const again = async () => {
+      const fresh = await shapeTable(shaper, columns, undefined);
+      this.#table = fresh.table;
+      return fresh;
+    };
+    const isKnown = await known();
+    if (grown.length > 0 && isKnown) await this.#alter(grown, columns);
+    const current = grown.length > 0 && isKnown ? await again() : shaped;
+    const mayWiden = create && (isKnown || !this.#options.exactlyOnce);
+    return mayWiden && await this.#widened(current, batch, session) ? await again() : current;
+  }
+
+  /** Gives columns that flow made the wider types that the batch needs; true when there were some. */
+  async #widened(
+    shaped: ShapedTable<DuckdbColumn, DuckdbTable>,
+    batch: Batch,
+    session: Session,
+  ): Promise<boolean> {
+    const { epoch, table: name } = this.#options;
+    const widener: Widener<DuckdbColumn> = {
+      stored: (type) => type,
+      cast: (column, to) => markedDuckdbCast(session, column, to),
+      holds: async (target, type) => {
+        const column = { name: target.name, type: target.type };
+        const changed = changedValues(column, type, await markedDuckdbCast(session, column, type));
+        if (changed === undefined) return true;
+        const found = await epoch.session.rows(
+          `SELECT 1 FROM ${name.sql} WHERE ${changed} LIMIT 1`,
+        );
+        return found.length === 0;
+      },
+    };
+    const doubts = await doubtfulColumns(shaped, widener);
+    const widenings = await findWidenings(session, batch, doubts, widener);
+    if (widenings.length === 0) return false;
+    for (const { target, type } of widenings) {
+      const column = quoteIdentifier(target.name);
+      const cast = await markedDuckdbCast(session, { name: target.name, type: target.type }, type);
+      const using = cast?.expr ?? column;
+      await epoch.apply((file) =>
+        file.run(`ALTER TABLE ${name.sql} ALTER COLUMN ${column} TYPE ${type} USING ${using}`)
+      );
+    }
+    this.#options.notice(toldWidenings(name.shown, widenings));
+    return true;
   }
 
   async #alter(statements: readonly string[], columns: readonly Column[]): Promise<void> {
@@ -126,7 +178,8 @@ export class TableWriter {
   ): Promise<FittedColumn[]> {
     const fitted: FittedColumn[] = [];
     for (const { column, target } of map.pairs) {
-      const cast = await duckdbCast(session, column, target.type);
+      const castOf = target.widens ? markedDuckdbCast : duckdbCast;
+      const cast = await castOf(session, column, target.type);
       if (cast === undefined) {
         throw targetTypeMismatch(
           this.#options.table.shown,

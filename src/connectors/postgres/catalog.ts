@@ -1,10 +1,11 @@
 import type { TableRef } from "../../core/connector.ts";
-import { quoteIdentifier, type TargetColumn } from "../../core/schema.ts";
+import { quoteIdentifier } from "../../core/schema.ts";
+import { MADE_BY_FLOW, type MarkedColumn } from "../_sql/widening.ts";
 import type { PostgresConnection } from "./connection.ts";
 import { engineType } from "./type_map.ts";
 
 /** A column of a table, with what writing into it takes. */
-export interface PostgresColumn extends TargetColumn {
+export interface PostgresColumn extends MarkedColumn {
   /** The catalogue's name of the type (of a domain's base type): `int4`. */
   readonly typeName: string;
   /** The type without length or precision, as casts spell it (a domain's base type). */
@@ -48,7 +49,7 @@ WITH RECURSIVE base AS (
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS native,
   t.typname AS type_name, b.typmod AS typmod, format_type(b.oid, -1) AS cast_type,
   a.attnotnull AS not_null, (a.atthasdef OR a.attidentity <> '') AS has_default,
-  a.attgenerated <> '' AS generated
+  a.attgenerated <> '' AS generated, col_description(a.attrelid, a.attnum) AS comment
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
 JOIN pg_type t ON t.oid = b.oid
@@ -73,6 +74,7 @@ interface ColumnRow {
   readonly not_null: string;
   readonly has_default: string;
   readonly generated: string;
+  readonly comment: string | null;
 }
 
 /** Reads the table's definition; `undefined` when there is no such table. */
@@ -113,6 +115,7 @@ function toColumn(row: ColumnRow): PostgresColumn {
     typeName: row.type_name,
     castType: row.cast_type,
     opaque: type === undefined,
+    widens: row.comment === MADE_BY_FLOW && type !== undefined,
     ...(limited ? { maxLength: typmod - 4 } : {}),
     ...(type === "JSON" ? { json: true } : {}),
   };

@@ -1,7 +1,9 @@
 import type pg from "pg";
 import type { PostgresAddress } from "./address.ts";
 import { CopyIn } from "./copy_in.ts";
+import { CopyOut, type CopyPart } from "./copy_out.ts";
 import { toConnectError } from "./postgres_error.ts";
+import { Preparation, type Prepared } from "./preparation.ts";
 
 /** How long a cancelled statement may take to end before the connection is dropped. */
 const CANCEL_WITHIN_MS = 2_000;
@@ -22,6 +24,8 @@ export interface Result<Row> {
   readonly rows: Row[];
   readonly command: string;
   readonly rowCount: number;
+  /** The result's columns with the OIDs of their types; empty for a statement without rows. */
+  readonly fields: readonly { readonly name: string; readonly dataTypeID: number }[];
 }
 
 /** One connection; statements run one after the other. Server and connection errors come through as the driver throws them. */
@@ -82,14 +86,69 @@ export class PostgresConnection {
       rows: last.rows as Row[],
       command: last.command,
       rowCount: last.rowCount ?? 0,
+      fields: last.fields,
     };
   }
 
-  /** Runs `COPY … FROM STDIN` with the pieces as its input; returns the rows taken. */
-  copyIn(sql: string, pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
-    const copy = new CopyIn(sql);
+  /**
+   * Runs `COPY … FROM STDIN` with the pieces as its input; returns the rows taken.
+   *
+   * @param isFramed the pieces are messages as {@link copyOut} gives them in the form `frames`
+   */
+  copyIn(
+    sql: string,
+    pieces: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+    isFramed = false,
+  ): Promise<number> {
+    const copy = new CopyIn(sql, isFramed);
     this.#client.query(copy);
     return this.#cancellable(copy.send(pieces, signal), signal);
+  }
+
+  /**
+   * Runs `COPY … TO STDOUT`. Whoever reads slowly makes the server wait; whoever stops reading cancels the statement (and with it the
+   * transaction that it is in).
+   */
+  async *copyOut(
+    sql: string,
+    form: "rows" | "frames",
+    signal: AbortSignal,
+  ): AsyncGenerator<CopyPart> {
+    signal.throwIfAborted();
+    const copy = new CopyOut(sql, form);
+    this.#client.query(copy);
+    const onAbort = () => copy.discard();
+    signal.addEventListener("abort", onAbort, { once: true });
+    const told = this.#cancellable(copy.finished, signal);
+    try {
+      for (;;) {
+        const part = await copy.next().catch((error: unknown) => {
+          throw signal.aborted ? signal.reason : error;
+        });
+        signal.throwIfAborted();
+        if (part === undefined) break;
+        yield part;
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      if (!copy.isOver) {
+        copy.discard();
+        if (!signal.aborted) await this.#cancel(copy.finished);
+      }
+      await told;
+    }
+  }
+
+  /** Has the server parse a statement and tell its parameters' and columns' types, without running it. */
+  prepare(
+    sql: string,
+    parameterTypes: readonly number[],
+    signal: AbortSignal,
+  ): Promise<Prepared> {
+    const preparation = new Preparation(sql, parameterTypes);
+    this.#client.query(preparation);
+    return this.#cancellable(preparation.prepared, signal);
   }
 
   /** Ends the session; drops it when that takes too long. */

@@ -3,6 +3,7 @@ import { postgresAddress } from "./address.ts";
 import { PostgresConnection } from "./connection.ts";
 import { postgresConnectionOptions } from "./options.ts";
 import { toPostgresError } from "./postgres_error.ts";
+import { PostgresRunLog } from "./run_log.ts";
 import { PostgresSink } from "./sink.ts";
 
 /** PostgreSQL 12 and later as a target. */
@@ -12,6 +13,7 @@ export const postgresConnector: Connector = {
   targetNeedsTable: true,
   urlSchemes: ["postgres", "postgresql"],
   createSink: (request) => new PostgresSink(request),
+  openRunLog: (location, context) => new PostgresRunLog(location, context),
   check,
 };
 

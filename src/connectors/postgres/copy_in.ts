@@ -8,6 +8,8 @@ interface CopyConnection extends Connection {
 
 /** Two frames: one is on its way into the socket while the next is filled. */
 const FRAMES = 2;
+/** Pieces that are messages already come from another socket, a small part at a time. */
+const FRAMED_PIECES = 16;
 const HEADER_BYTES = 5;
 const COPY_DATA = 0x64;
 
@@ -18,16 +20,23 @@ const COPY_DATA = 0x64;
  */
 export class CopyIn {
   readonly #sql: string;
+  readonly #isFramed: boolean;
   #connection: CopyConnection | undefined;
   #rows = 0;
   #error: unknown;
-  #frames: Uint8Array[] = Array.from({ length: FRAMES }, () => new Uint8Array(0));
+  #frames: Uint8Array[];
   readonly #started = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<void>();
   #wakeSender: (() => void) | undefined;
 
-  constructor(sql: string) {
+  /** @param isFramed the pieces are whole CopyData messages, and their bytes stay as they are */
+  constructor(sql: string, isFramed = false) {
     this.#sql = sql;
+    this.#isFramed = isFramed;
+    this.#frames = Array.from(
+      { length: isFramed ? FRAMED_PIECES : FRAMES },
+      () => new Uint8Array(0),
+    );
     // Whoever waits gets the rejection; nobody may be waiting yet.
     this.#started.promise.catch(() => {});
     this.#finished.promise.catch(() => {});
@@ -81,13 +90,18 @@ export class CopyIn {
   }
 
   #write(frame: Uint8Array, piece: Uint8Array): void {
+    if (this.#isFramed) return this.#send(piece, frame);
     const length = HEADER_BYTES + piece.length;
     const buffer = frame.length >= length ? frame : new Uint8Array(length);
     buffer[0] = COPY_DATA;
     new DataView(buffer.buffer).setUint32(1, 4 + piece.length);
     buffer.set(piece, HEADER_BYTES);
-    this.#connection?.stream.write(buffer.subarray(0, length), () => {
-      this.#frames.push(buffer);
+    this.#send(buffer.subarray(0, length), buffer);
+  }
+
+  #send(bytes: Uint8Array, frame: Uint8Array): void {
+    this.#connection?.stream.write(bytes, () => {
+      this.#frames.push(frame);
       this.#wakeSender?.();
     });
   }

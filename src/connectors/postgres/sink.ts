@@ -7,7 +7,8 @@ import type { Column, TargetColumn } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
 import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
 import { commitOutcome } from "../_sql/offset_fence.ts";
-import { shapeTable, type TableShaper } from "../_sql/table_shape.ts";
+import { type ShapedTable, shapeTable, type TableShaper } from "../_sql/table_shape.ts";
+import { type Doubt, doubtfulColumns, findWidenings, toldWidenings } from "../_sql/widening.ts";
 import { type PostgresAddress, postgresAddress } from "./address.ts";
 import {
   type PostgresColumn,
@@ -22,6 +23,7 @@ import { ensureOffsetsTable, moveOffsets, readOffsets } from "./offsets.ts";
 import { isConnectionLoss, toPostgresError } from "./postgres_error.ts";
 import { writeRows } from "./row_writer.ts";
 import { addColumns, createTable } from "./target_table.ts";
+import { postgresWidener, widenColumns } from "./widening.ts";
 import { planWrite, type WritePlan } from "./write_plan.ts";
 
 /** How long a lost COMMIT is asked after before its outcome counts as unknown. */
@@ -40,7 +42,10 @@ const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL DateStyle = 'ISO,
 
 interface CachedPlan {
   readonly signature: string;
-  readonly plan: WritePlan;
+  /** Columns whose values decide whether their targets need a wider type. */
+  readonly doubts: readonly Doubt<PostgresColumn>[];
+  readonly shaped: ShapedTable<PostgresColumn, PostgresTable>;
+  plan?: WritePlan;
   readonly mergeStage: string;
 }
 
@@ -67,6 +72,8 @@ export class PostgresSink implements Sink {
   #wroteInEpoch = false;
   #checkedBatchesLeft = 0;
   readonly #letterTables = new Set<string>();
+  /** Columns whose type the server would not change: that is asked once. */
+  readonly #fixed = new Set<string>();
 
   constructor(request: SinkRequest) {
     if (request.table === undefined) {
@@ -142,8 +149,15 @@ export class PostgresSink implements Sink {
   ): Promise<RejectedRows | undefined> {
     return this.#told(`write to ${shownName(this.#table)}`, async (connection) => {
       signal.throwIfAborted();
-      const { plan, mergeStage } = await this.#planFor(connection, batch.columns);
+      let planned = await this.#planFor(connection, batch.columns);
       if (batch.rows === 0) return undefined;
+      if (await this.#widened(connection, planned.doubts, batch, session)) {
+        planned = await this.#planFor(connection, batch.columns);
+      }
+      const names = { table: qualifiedName(this.#table), shown: shownName(this.#table) };
+      // Only now: before it is widened, a column may be one that no value of the batch fits.
+      planned.plan ??= planWrite(names, planned.shaped);
+      const { plan, mergeStage } = planned;
       const rejected = await writeRows({
         connection,
         session,
@@ -246,12 +260,38 @@ export class PostgresSink implements Sink {
     if (known !== undefined) return known;
     const shaped = await shapeTable(this.#shaper(connection), columns, this.#target);
     this.#target = shaped.table;
-    const names = { table: qualifiedName(this.#table), shown: shownName(this.#table) };
-    const plan = planWrite(names, shaped);
+    const doubts = this.#request.create
+      ? await doubtfulColumns(shaped, postgresWidener(connection, this.#table))
+      : [];
     const mergeStage = this.#opened().engine.newName("_flow_merge");
-    const cached = { signature, plan, mergeStage };
+    const cached = { signature, shaped, mergeStage, doubts };
     this.#plans = [cached, ...this.#plans].slice(0, MAX_PLANS);
     return cached;
+  }
+
+  /** Gives columns that flow made the wider types that the batch needs; true when there were some. */
+  async #widened(
+    connection: PostgresConnection,
+    doubts: readonly Doubt<PostgresColumn>[],
+    batch: Batch,
+    session: Session,
+  ): Promise<boolean> {
+    const known = this.#hasWritten || this.#wroteInEpoch || !this.#opened().exactlyOnce;
+    if (!known) return false;
+    const wide = doubts.filter(({ target }) => !this.#fixed.has(target.name));
+    const widener = postgresWidener(connection, this.#table);
+    const widenings = await findWidenings(session, batch, wide, widener);
+    if (widenings.length === 0) return false;
+    const shown = shownName(this.#table);
+    const refused = await widenColumns(connection, this.#table, widenings);
+    if (refused === undefined) {
+      this.#forgetTarget();
+      this.#notice(toldWidenings(shown, widenings));
+      return true;
+    }
+    for (const { target } of widenings) this.#fixed.add(target.name);
+    this.#notice(`cannot widen the types in the table ${shown}: ${refused}`);
+    return false;
   }
 
   #shaper(connection: PostgresConnection): TableShaper<PostgresColumn, PostgresTable> {

@@ -1,6 +1,7 @@
 import type { TableRef } from "../../core/connector.ts";
 import { FlowError } from "../../core/error.ts";
-import { type Column, quoteIdentifier } from "../../core/schema.ts";
+import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
+import { MADE_BY_FLOW } from "../_sql/widening.ts";
 import { qualifiedName, shownName } from "./catalog.ts";
 import type { PostgresConnection } from "./connection.ts";
 import { postgresType } from "./type_map.ts";
@@ -21,6 +22,7 @@ export async function createTable(
   await connection.query(
     `CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (${definitions.join(", ")})`,
   );
+  await markColumns(connection, table, columns);
 }
 
 /** Adds columns that came up in mid-stream; rows that are there have NULL in them. Within the open transaction. */
@@ -31,6 +33,19 @@ export async function addColumns(
 ): Promise<void> {
   const added = columns.map((column) => `ADD COLUMN IF NOT EXISTS ${definition(table, column)}`);
   await connection.query(`ALTER TABLE ${qualifiedName(table)} ${added.join(", ")}`);
+  await markColumns(connection, table, columns);
+}
+
+async function markColumns(
+  connection: PostgresConnection,
+  table: TableRef,
+  columns: readonly Column[],
+): Promise<void> {
+  const name = qualifiedName(table);
+  const comments = columns.map((column) =>
+    `COMMENT ON COLUMN ${name}.${quoteIdentifier(column.name)} IS ${quoteLiteral(MADE_BY_FLOW)}`
+  );
+  await connection.query(comments.join("; "));
 }
 
 async function createSchema(connection: PostgresConnection, schema: string): Promise<void> {

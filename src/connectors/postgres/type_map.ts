@@ -49,6 +49,23 @@ export function postgresType(engineType: string): string {
   }
 }
 
+/** {@link engineType} of a type that {@link postgresType} gave. */
+export function engineTypeOf(postgresType: string): string | undefined {
+  const [, name = postgresType, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(postgresType) ??
+    [];
+  if (precision === undefined) return engineType(CATALOGUE_NAMES[name] ?? name, -1);
+  return engineType("numeric", (Number(precision) << 16 | Number(scale)) + 4);
+}
+
+const CATALOGUE_NAMES: Readonly<Record<string, string>> = {
+  boolean: "bool",
+  smallint: "int2",
+  integer: "int4",
+  bigint: "int8",
+  real: "float4",
+  "double precision": "float8",
+};
+
 /** The engine's type for a Postgres type, by the catalogue's name of it; `undefined` for those that only Postgres can parse. */
 export function engineType(typeName: string, typeModifier: number): string | undefined {
   switch (typeName) {

@@ -4,6 +4,7 @@ import { castExpression, isNested } from "../_sql/cast.ts";
 import type { RowCheck } from "../_sql/row_fit.ts";
 import type { ShapedTable } from "../_sql/table_shape.ts";
 import { targetTypeMismatch } from "../_sql/target_error.ts";
+import { markedCast } from "../_sql/widening.ts";
 import type { PostgresColumn, PostgresTable } from "./catalog.ts";
 
 /** How the rows of batches with certain columns get into the table. */
@@ -83,7 +84,11 @@ function castTo(names: TableNames, column: Column, target: PostgresColumn) {
   const isAnyNumeric = target.opaque && target.typeName === "numeric";
   const fits = !isAnyNumeric ||
     castExpression(name, column.type, "DECIMAL(38,10)") !== undefined;
-  const cast = fits ? castExpression(name, column.type, target.type) : undefined;
+  const cast = !fits
+    ? undefined
+    : target.widens
+    ? markedCast(column, target.type)
+    : castExpression(name, column.type, target.type);
   if (cast !== undefined) return cast;
   throw targetTypeMismatch(
     names.shown,

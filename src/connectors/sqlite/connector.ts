@@ -5,6 +5,7 @@ import { databaseFilePath } from "../_sql/file_path.ts";
 import { SqliteClient } from "./client.ts";
 import { otherSchema } from "./dead_letters.ts";
 import { sqliteConnectionOptions } from "./options.ts";
+import { SqliteRunLog } from "./run_log.ts";
 import { requireFile, SqliteSink } from "./sink.ts";
 
 /** Tables in an SQLite file. */
@@ -14,6 +15,7 @@ export const sqliteConnector: Connector = {
   targetNeedsTable: true,
   urlSchemes: ["sqlite"],
   createSink,
+  openRunLog: (location, context) => new SqliteRunLog(location, context),
   check,
 };
 

@@ -83,6 +83,8 @@ export class SqliteSink implements Sink {
       known: async () =>
         this.#written ||
         (context.exactlyOnce && (await readOffsets(client, context.pipeline)).length > 0),
+      exactlyOnce: context.exactlyOnce,
+      notice: (message) => context.observe({ kind: "notice", pipeline: context.pipeline, message }),
     });
   }
 

@@ -8,6 +8,7 @@ import { numberedRelation, type RefusedRow, rejectedRows } from "../_sql/refusal
 import { refusedRows } from "../_sql/row_fit.ts";
 import { shapeTable } from "../_sql/table_shape.ts";
 import { targetTypeMismatch } from "../_sql/target_error.ts";
+import { doubtfulColumns, findWidenings, toldWidenings } from "../_sql/widening.ts";
 import type { SqliteClient } from "./client.ts";
 import { rowArrays } from "./lines.ts";
 import type { RefusedLine } from "./protocol.ts";
@@ -19,6 +20,7 @@ import {
   type SqliteColumn,
   type SqliteTable,
 } from "./table.ts";
+import { sqliteWidener, widenColumns } from "./widening.ts";
 import { type WireColumn, wireColumn } from "./wire.ts";
 
 /** What a {@link TableWriter} works with. */
@@ -31,6 +33,10 @@ export interface TableWriterOptions {
   readonly create: boolean;
   /** True when this pipeline has written to the target before: then new columns are added instead of refused. */
   readonly known: () => Promise<boolean>;
+  /** The file keeps offsets; without them nobody knows what earlier runs have written. */
+  readonly exactlyOnce: boolean;
+  /** Tells of a change that a person wants to know of. */
+  readonly notice: (message: string) => void;
 }
 
 /** Writes batches into one table within one epoch. */
@@ -55,7 +61,7 @@ export class TableWriter {
     signal: AbortSignal,
   ): Promise<RejectedRows | undefined> {
     const { engine } = this.#options;
-    const { map, keys } = await this.#shape(batch.columns);
+    const { map, keys } = await this.#shapeFor(batch, session);
     const columns = this.#wire(map, keys);
     const numbered = await numberedRelation(session, engine, batch);
     try {
@@ -74,6 +80,22 @@ export class TableWriter {
     } finally {
       await numbered.drop();
     }
+  }
+
+  /** Makes the table, its columns and their types what the batch needs. */
+  async #shapeFor(batch: Batch, session: Session) {
+    const { client, table: name, create, exactlyOnce, notice } = this.#options;
+    const shaped = await this.#shape(batch.columns);
+    const known = async () => this.#hasWritten || !exactlyOnce || await this.#options.known();
+    const widener = sqliteWidener(client, name, shaped.table);
+    const doubts = create ? await doubtfulColumns(shaped, widener) : [];
+    if (doubts.length === 0 || !(await known())) return shaped;
+    const widenings = await findWidenings(session, batch, doubts, widener);
+    if (widenings.length === 0) return shaped;
+    await widenColumns(client, name, shaped.table, widenings);
+    notice(toldWidenings(name, widenings));
+    this.#table = undefined;
+    return await this.#shape(batch.columns);
   }
 
   async #shape(columns: readonly Column[]) {

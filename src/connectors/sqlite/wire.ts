@@ -2,6 +2,7 @@ import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts
 import { jsonValue } from "../../formats/json_text.ts";
 import { parseType, type TypeNode, typeText } from "../../formats/type_text.ts";
 import { type Cast, castExpression } from "../_sql/cast.ts";
+import { markedCast } from "../_sql/widening.ts";
 import { fitColumn, type FittedColumn, type RowCheck } from "../_sql/row_fit.ts";
 import type { SqliteColumn } from "./table.ts";
 
@@ -28,7 +29,7 @@ export function wireColumn(
 ): WireColumn | undefined {
   const source = parseType(column.type);
   const type = target.type === "ANY" ? ownType(source) : parseType(target.type);
-  const cast = sqliteCast(column, source, type);
+  const cast = sqliteCast(column, source, type, target.widens);
   if (cast === undefined) return undefined;
   const fitted = fitColumn(column, target, cast, isKey);
   const wire = wireOf(cast.expr, type, target);
@@ -49,8 +50,16 @@ function ownType(source: TypeNode): TypeNode {
   return isNested(source) ? scalar("JSON") : source;
 }
 
-function sqliteCast(column: Column, source: TypeNode, type: TypeNode): Cast | undefined {
+function sqliteCast(
+  column: Column,
+  source: TypeNode,
+  type: TypeNode,
+  widens: boolean,
+): Cast | undefined {
   const name = quoteIdentifier(column.name);
+  if (widens && isScalar(source, "VARCHAR") && isScalar(type, "JSON")) {
+    return markedCast(column, "JSON");
+  }
   if (isScalar(source, "BOOLEAN") && isScalar(type, "BIGINT")) {
     return { expr: `CAST(${name} AS BIGINT)` };
   }

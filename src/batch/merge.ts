@@ -1,0 +1,110 @@
+import type { Dialect } from "../core/database.ts";
+import { FlowError } from "../core/error.ts";
+import { Binder, type Statement } from "./binder.ts";
+import { BATCH_ID, type LoadContext, type LoadCounts, LOADED_AT } from "./load_context.ts";
+import { countKeys, sameKey } from "./row_keys.ts";
+import { timestampOf } from "./time_value.ts";
+
+/** Updates the rows that are there and differ; undefined when there is no column to update. */
+export function updateStatement(context: LoadContext): Statement | undefined {
+  const { session: { dialect }, target } = context;
+  if (target.valueColumns.length === 0) return undefined;
+  const bind = new Binder(dialect);
+  const set = {
+    ...Object.fromEntries(target.valueColumns.map((name) => [name, `s.${dialect.quote(name)}`])),
+    [LOADED_AT]: timestampOf(bind, dialect, context.startedMicros),
+    [BATCH_ID]: bind.value(context.batchId, "UUID"),
+  };
+  const differs = target.valueColumns.map((name) =>
+    dialect.differs(comparable(context, "t", name), comparable(context, "s", name))
+  );
+  const sql = dialect.updateFrom({
+    table: target.table,
+    source: context.relation,
+    set,
+    on: `${sameKey(dialect, target.keys, "t", "s")} AND (${differs.join(" OR ")})`,
+  });
+  return { sql, params: bind.params };
+}
+
+/** Inserts the rows whose key is not there. */
+export function insertStatement(context: LoadContext): Statement {
+  const { session: { dialect }, target } = context;
+  const names = target.columns.map(({ name }) => dialect.quote(name));
+  const all = [...names, dialect.quote(LOADED_AT), dialect.quote(BATCH_ID)];
+  const bind = new Binder(dialect);
+  const values = [
+    ...names.map((name) => `s.${name}`),
+    timestampOf(bind, dialect, context.startedMicros),
+  ];
+  const sql = `INSERT INTO ${target.table} (${all.join(", ")}) SELECT ${values.join(", ")}, ${
+    bind.value(context.batchId, "UUID")
+  } FROM ${context.relation} AS s WHERE NOT EXISTS (SELECT 1 FROM ${target.table} AS x WHERE ${
+    sameKey(dialect, target.keys, "x", "s")
+  })`;
+  return { sql, params: bind.params };
+}
+
+/** Deletes the rows whose key is gone from the source. */
+export function deleteStatement(context: LoadContext): Statement {
+  const { session: { dialect }, target } = context;
+  const gone = `NOT EXISTS (SELECT 1 FROM ${context.relation} AS s WHERE ${
+    sameKey(dialect, target.keys, "s", "t")
+  })`;
+  return { sql: dialect.deleteWhere(target.table, gone), params: [] };
+}
+
+/**
+ * Brings the rows into the table by their keys: changed ones are updated, new ones inserted, and under `handleDeletes = "hard"` those that
+ * are gone deleted. A second run of the same rows changes nothing.
+ *
+ * @throws FlowError `key_null`, `key_duplicate`, `empty_source`
+ */
+export async function applyMerge(context: LoadContext): Promise<LoadCounts> {
+  const { session, target } = context;
+  const census = await countKeys(context);
+  const deletes = target.spec.handleDeletes === "hard";
+  if (deletes && census.rows === 0) await refuseEmptySource(context);
+  const update = updateStatement(context);
+  const rowsUpdated = update === undefined ? 0 : await session.run(update.sql, update.params);
+  const insert = insertStatement(context);
+  const rowsInserted = await session.run(insert.sql, insert.params);
+  const rowsDeleted = deletes ? await session.run(deleteStatement(context).sql) : undefined;
+  return {
+    rowsInserted,
+    rowsUpdated,
+    rowsUnchanged: census.rows - rowsInserted - rowsUpdated,
+    ...(rowsDeleted === undefined ? {} : { rowsDeleted }),
+  };
+}
+
+/**
+ * A source without rows would delete everything: that is an accident more often than not.
+ *
+ * @throws FlowError `empty_source` unless the definition allows it or there is nothing to delete
+ */
+async function refuseEmptySource({ session, target }: LoadContext): Promise<void> {
+  if (target.spec.allowEmptySource) return;
+  const [some] = await session.rows(`SELECT 1 AS one FROM ${target.table} LIMIT 1`);
+  if (some === undefined) return;
+  throw new FlowError(
+    `the source gave no rows, and handleDeletes would delete every row of ${target.table}`,
+    {
+      code: "empty_source",
+      domain: "user",
+      hint: "see why the source is empty; if it may be, set allowEmptySource = true",
+      details: { table: target.table },
+    },
+  );
+}
+
+/** JSON documents have no equality everywhere; their texts have. */
+function comparable({ session: { dialect }, target }: LoadContext, alias: string, name: string) {
+  const column = `${alias}.${dialect.quote(name)}`;
+  const type = target.columns.find((one) => one.name === name)?.type ?? "VARCHAR";
+  return type === "JSON" ? textOf(dialect, column) : column;
+}
+
+function textOf(dialect: Dialect, column: string): string {
+  return dialect.cast({ sql: column, type: "JSON" }, "VARCHAR");
+}

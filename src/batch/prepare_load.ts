@@ -1,0 +1,155 @@
+import { resolveKeys } from "../config/resolve_keys.ts";
+import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
+import type { DatabaseSession, DatabaseTable } from "../core/database.ts";
+import type { Column } from "../core/schema.ts";
+import type { DeclaredColumn } from "../core/table_spec.ts";
+import { type BoundQuery, boundStatement } from "./binder.ts";
+import type { ResolvedTarget } from "./load_context.ts";
+import { metadataRef } from "./metadata.ts";
+import { pairColumns, type ProjectedColumn } from "./projection.ts";
+import {
+  describableQuery,
+  keepsWatermark,
+  runQuery,
+  sourceText,
+  watermarkColumn,
+} from "./source_query.ts";
+import { planTable, shownTable, type TablePlan } from "./target_table.ts";
+import { readWatermark, type StoredWatermark } from "./watermark.ts";
+
+/** Two sessions of one load; the same one when source and target are one database. */
+export interface LoadSessions {
+  readonly from: DatabaseSession;
+  readonly to: DatabaseSession;
+}
+
+/** Everything that is known of a load before the first row moves. */
+export interface PreparedLoad {
+  readonly query: BoundQuery;
+  /** The query as its author wrote it. */
+  readonly text: string;
+  /** What the query gives. */
+  readonly queryColumns: readonly Column[];
+  readonly pairs: readonly ProjectedColumn[];
+  readonly target: ResolvedTarget;
+  readonly keysReason: string;
+  readonly valuesReason: string;
+  readonly table: DatabaseTable | undefined;
+  readonly plan: TablePlan;
+  /** Set for loads that keep a watermark. */
+  readonly watermark?: { readonly column: Column; readonly before: StoredWatermark | undefined };
+  readonly notices: readonly string[];
+}
+
+/** The name under which a target's history and watermark are kept: the pipeline's, with the table's added when there are several targets. */
+export function loadName(spec: BatchSpec, target: BatchTarget): string {
+  return spec.targets.length === 1 ? spec.name : `${spec.name}::${shownTable(target.table.ref)}`;
+}
+
+/**
+ * Finds out what a load will do, and whether it can. Writes nothing.
+ *
+ * @throws FlowError `query_invalid`, `query_column_missing`, `schema_drift`, `target_table_missing` and others
+ */
+export async function prepareLoad(
+  spec: BatchSpec,
+  target: BatchTarget,
+  { from, to }: LoadSessions,
+): Promise<PreparedLoad> {
+  const notices: string[] = [];
+  const text = sourceText(spec, target, from.dialect);
+  const { sql, params } = boundStatement(from.dialect, describableQuery(spec, text));
+  const queryColumns = await from.describe(sql, params);
+  const table = await to.table(target.table.ref);
+  const declared = declaredColumns(target, queryColumns, table);
+  const { pairs, ignored } = pairColumns(spec.name, declared, queryColumns);
+  if (ignored.length > 0 && target.table.columns.length > 0) {
+    notices.push(
+      `columns of the query that the table does not declare are left out: ${ignored.join(", ")}`,
+    );
+  }
+  const resolved = resolveKeys(target);
+  const needsKeys = target.mode === "merge" || target.mode === "scd2" ||
+    target.mode === "incremental";
+  const keys = needsKeys ? resolved.keys : [];
+  if (needsKeys && resolved.warning !== undefined) {
+    notices.push(`pipeline '${spec.name}': ${resolved.warning}`);
+  }
+  const plan = planTable(to.dialect, target, declared, keys, table);
+  notices.push(...plan.notices);
+  const written = pairs.filter(({ to: { name } }) => !plan.skipped.includes(name));
+  const values = valueColumns(target, written, keys);
+  return {
+    query: runQuery(spec, target, from.dialect, text, queryColumns, undefined),
+    text,
+    queryColumns,
+    pairs: written,
+    target: {
+      spec: target,
+      table: to.dialect.tableName(target.table.ref),
+      columns: written.map(({ to: { name, type } }) => ({ name, type })),
+      keys,
+      valueColumns: values.names,
+    },
+    keysReason: needsKeys ? resolved.reason : `mode ${target.mode} needs none`,
+    valuesReason: values.reason,
+    table,
+    plan,
+    ...await watermarkPart(),
+    notices,
+  };
+
+  async function watermarkPart() {
+    if (!keepsWatermark(text, target)) return {};
+    const column = watermarkColumn(spec, target, queryColumns);
+    const kept = await to.table(metadataRef(to.dialect, "watermarks"));
+    const before = kept === undefined
+      ? undefined
+      : await readWatermark(to, loadName(spec, target), column.name);
+    const query = runQuery(spec, target, from.dialect, text, queryColumns, before);
+    return { query, watermark: { column, before } };
+  }
+}
+
+/** The declared columns; without any, the query's, with the types that the table has already. */
+function declaredColumns(
+  target: BatchTarget,
+  query: readonly Column[],
+  table: DatabaseTable | undefined,
+): readonly DeclaredColumn[] {
+  if (target.table.columns.length > 0) return target.table.columns;
+  const keys = new Set([...target.keys, ...target.table.primaryKey]);
+  return query.map(({ name, type }) => {
+    const there = table?.columns.find((column) => column.name === name);
+    return {
+      name,
+      type: there?.type ?? type,
+      nullable: there?.nullable ?? !keys.has(name),
+      normalizers: [],
+      ...(there?.maxLength === undefined ? {} : { maxLength: there.maxLength }),
+    };
+  });
+}
+
+/** merge: what is updated; scd2: what makes a new version. */
+function valueColumns(
+  { mode, compareColumns, updateColumns, eventTimestampColumn }: BatchTarget,
+  pairs: readonly ProjectedColumn[],
+  keys: readonly string[],
+): { readonly names: readonly string[]; readonly reason: string } {
+  const names = pairs.map(({ to }) => to.name).filter((name) => !keys.includes(name));
+  if (mode === "scd2") {
+    return compareColumns.length > 0
+      ? { names: compareColumns, reason: "given as compareColumns" }
+      : {
+        names: names.filter((name) => name !== eventTimestampColumn),
+        reason: "all columns but the keys and the event timestamp",
+      };
+  }
+  if (mode !== "merge" && mode !== "incremental") {
+    return { names: [], reason: `mode ${mode} needs none` };
+  }
+  return updateColumns.length > 0
+    ? { names: updateColumns, reason: "given as updateColumns" }
+    : { names, reason: "all columns but the keys" };
+}

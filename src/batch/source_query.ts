@@ -1,0 +1,121 @@
+import { findParameters } from "../config/sql_parameters.ts";
+import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
+import type { Dialect } from "../core/database.ts";
+import { FlowError } from "../core/error.ts";
+import type { Column } from "../core/schema.ts";
+import type { Binder, BoundQuery, BoundValue } from "./binder.ts";
+import type { StoredWatermark } from "./watermark.ts";
+
+/** The parameter that stands for the highest value that earlier runs have read. */
+export const WATERMARK = "watermark";
+
+/** The source's query as the definition gives it: its SQL, or a selection of its table with the mapped names. */
+export function sourceText(spec: BatchSpec, target: BatchTarget, dialect: Dialect): string {
+  const { source } = spec;
+  if (source.by === "query") return source.sql.replace(/(\s|;)+$/, "");
+  const from = dialect.tableName(source.table);
+  const mapped = Object.entries(source.columnMap);
+  if (mapped.length === 0) return `SELECT * FROM ${from}`;
+  const declared = target.table.columns.map(({ name }) => name);
+  const names = declared.length > 0 ? declared : mapped.map(([name]) => name);
+  const selected = names.map((name) => {
+    const read = source.columnMap[name] ?? name;
+    return `${dialect.quote(read)} AS ${dialect.quote(name)}`;
+  });
+  return `SELECT ${selected.join(", ")} FROM ${from}`;
+}
+
+/** True when the query names `$watermark`. */
+export function namesWatermark(text: string): boolean {
+  return findParameters(text).some(({ name }) => name === WATERMARK);
+}
+
+/** True when runs of the target keep a watermark. */
+export function keepsWatermark(text: string, target: BatchTarget): boolean {
+  return target.mode === "incremental" || namesWatermark(text);
+}
+
+/** The query with the user's own parameters, and NULL for `$watermark`: good for finding out its columns. */
+export function describableQuery(spec: BatchSpec, text: string): BoundQuery {
+  return { text, values: { ...userValues(spec), [WATERMARK]: { value: null } } };
+}
+
+/**
+ * The query that one run reads: bound to the watermark, and under mode incremental limited to the rows above it (ties and late commits
+ * included, as the definition says). On a first run everything is read.
+ *
+ * @throws FlowError `incremental_column_missing` when the query does not give the column.
+ */
+export function runQuery(
+  spec: BatchSpec,
+  target: BatchTarget,
+  dialect: Dialect,
+  text: string,
+  columns: readonly Column[],
+  watermark: StoredWatermark | undefined,
+): BoundQuery {
+  const values: Record<string, BoundValue> = { ...userValues(spec) };
+  if (!keepsWatermark(text, target)) return { text, values };
+  const column = watermarkColumn(spec, target, columns);
+  const low = watermark?.value ?? dialect.lowestValue(column.type);
+  values[WATERMARK] = { value: low, type: column.type };
+  if (target.mode !== "incremental" || watermark === undefined) return { text, values };
+  return { text, values, where: (bind) => above(bind, watermark) };
+
+  function above(bind: Binder, { value, tie }: StoredWatermark): string {
+    const name = dialect.quote(column.name);
+    const { tieBreakColumn, overlapSeconds } = target;
+    if (tieBreakColumn !== undefined && tie !== undefined) {
+      const { name: tieName, type: tieType } = columnNamed(spec, columns, tieBreakColumn);
+      return `${name} > ${bind.value(value, column.type)} OR (${name} = ` +
+        `${bind.value(value, column.type)} AND ${dialect.quote(tieName)} > ` +
+        `${bind.value(tie, tieType)})`;
+    }
+    const low = bind.value(value, column.type);
+    if (overlapSeconds === 0 || !isTime(column.type)) return `${name} >= ${low}`;
+    const from = dialect.addSeconds({ sql: low, type: column.type }, `-${overlapSeconds}`);
+    return `${name} >= ${from}`;
+  }
+}
+
+/** The column whose highest value is kept. */
+export function watermarkColumn(
+  spec: BatchSpec,
+  target: BatchTarget,
+  columns: readonly Column[],
+): Column {
+  if (target.incrementalColumn === undefined) {
+    throw new FlowError(
+      `pipeline '${spec.name}' uses $watermark, but does not say of which column`,
+      {
+        code: "incremental_column_missing",
+        domain: "user",
+        hint: "give incrementalColumn, a column of the query that rises with every new row",
+      },
+    );
+  }
+  return columnNamed(spec, columns, target.incrementalColumn);
+}
+
+function columnNamed(spec: BatchSpec, columns: readonly Column[], name: string): Column {
+  const found = columns.find((column) => column.name === name);
+  if (found !== undefined) return found;
+  throw new FlowError(`the query of pipeline '${spec.name}' gives no column '${name}'`, {
+    code: "incremental_column_missing",
+    domain: "user",
+    hint: `it gives ${
+      columns.map((column) => column.name).join(", ")
+    }; add the column to the query`,
+    details: { pipeline: spec.name, column: name },
+  });
+}
+
+function userValues(spec: BatchSpec): Record<string, BoundValue> {
+  return Object.fromEntries(
+    Object.entries(spec.parameters).map(([name, value]) => [name, { value }]),
+  );
+}
+
+function isTime(type: string): boolean {
+  return /^(TIMESTAMP|DATE)/.test(type);
+}

@@ -1,0 +1,124 @@
+import type { DatabaseSession, Dialect, LoadTarget } from "../core/database.ts";
+import type { Column } from "../core/schema.ts";
+import type { Engine, Session, SqlValue } from "../core/session.ts";
+import { Binder, type BoundQuery } from "./binder.ts";
+import { type ProjectedColumn, projection } from "./projection.ts";
+
+/** Columns with one value for all rows of a load, such as the run's id. */
+export interface ConstantColumn {
+  readonly column: Column;
+  /** The value in a database's own form. */
+  readonly valueFor: (dialect: Dialect) => SqlValue;
+}
+
+/** Rows from a query of one database into a table or stage of another. */
+export interface Transfer {
+  readonly from: DatabaseSession;
+  readonly query: BoundQuery;
+  readonly pairs: readonly ProjectedColumn[];
+  readonly constants: readonly ConstantColumn[];
+  readonly to: DatabaseSession;
+  readonly into: LoadTarget;
+  /** Makes the engine; asked for only where rows have to go through it. */
+  readonly engine: () => Promise<Engine>;
+  /** How the engine speaks. */
+  readonly engineDialect: Dialect;
+  /** Called with the rows loaded so far. */
+  readonly onProgress: (rows: number) => void;
+}
+
+/**
+ * Moves the rows; returns how many. Two databases of one kind with a bulk format of their own pass it from one to the other; all others meet in the
+ * engine, piece by piece: the next piece is read while this one is loaded, and at most three lie on disk.
+ */
+export async function transferRows(transfer: Transfer): Promise<number> {
+  const { from, to } = transfer;
+  if (
+    from.native !== undefined && to.native !== undefined && from.dialect.kind === to.dialect.kind
+  ) {
+    const bind = new Binder(from.dialect);
+    // The constants stand before the query in the text, and so are bound before it.
+    const constants = constantValues(transfer, bind);
+    const relation = `(${bind.query(transfer.query)}\n)`;
+    const sql = projection(from.dialect, transfer.pairs, relation, constants);
+    const rows = await to.native.loadIn(transfer.into, from.native.readOut(sql, bind.params));
+    transfer.onProgress(rows);
+    return rows;
+  }
+  return await throughEngine(transfer, await transfer.engine());
+}
+
+function constantValues({ from, constants }: Transfer, bind: Binder): readonly string[] {
+  return constants.map(({ column, valueFor }) =>
+    `${bind.value(valueFor(from.dialect), column.type)} AS ${from.dialect.quote(column.name)}`
+  );
+}
+
+async function throughEngine(transfer: Transfer, engine: Engine): Promise<number> {
+  const { from, to, engineDialect } = transfer;
+  const reading = await engine.connect();
+  let loading: Session | undefined;
+  try {
+    loading = await engine.connect();
+    const constants = await engineConstants(transfer, loading);
+    const bind = new Binder(from.dialect);
+    const sql = bind.query(transfer.query);
+    let rows = 0;
+    for await (const piece of readAhead(from.read(sql, bind.params, engine, reading))) {
+      try {
+        const query = projection(engineDialect, transfer.pairs, piece.relation, constants);
+        rows += await to.load(transfer.into, query, loading);
+        transfer.onProgress(rows);
+      } finally {
+        await piece.release();
+      }
+    }
+    return rows;
+  } finally {
+    await loading?.close();
+    await reading.close();
+  }
+}
+
+/** A query that is exported takes no parameters: the engine keeps the constants in a small table of its own. */
+async function engineConstants(
+  { constants, engineDialect }: Transfer,
+  session: Session,
+): Promise<readonly string[]> {
+  if (constants.length === 0) return [];
+  const table = "flow_load_constants";
+  const definitions = constants.map(({ column }) =>
+    `${engineDialect.quote(column.name)} ${column.type}`
+  );
+  await session.run(`CREATE OR REPLACE TABLE ${table} (${definitions.join(", ")})`);
+  const bind = new Binder(engineDialect);
+  const values = constants.map(({ column, valueFor }) =>
+    bind.value(valueFor(engineDialect), column.type)
+  );
+  await session.run(`INSERT INTO ${table} VALUES (${values.join(", ")})`, bind.params);
+  return constants.map(({ column: { name } }) =>
+    `(SELECT ${engineDialect.quote(name)} FROM ${table}) AS ${engineDialect.quote(name)}`
+  );
+}
+
+/** Asks for the next item while the last one is worked on. Items that nobody takes are released. */
+async function* readAhead<T extends { release(): Promise<void> }>(
+  items: AsyncIterable<T>,
+): AsyncIterable<T> {
+  const iterator = items[Symbol.asyncIterator]();
+  let next = iterator.next();
+  next.catch(() => {});
+  try {
+    for (;;) {
+      const current = await next;
+      if (current.done === true) return;
+      next = iterator.next();
+      next.catch(() => {});
+      yield current.value;
+    }
+  } finally {
+    const left = await next.catch(() => undefined);
+    if (left !== undefined && left.done !== true) await left.value.release();
+    await iterator.return?.();
+  }
+}

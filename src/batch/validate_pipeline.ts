@@ -1,0 +1,73 @@
+import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
+import type { DatabaseKind } from "../core/database.ts";
+import { FlowError, toFlowError } from "../core/error.ts";
+import type { BatchDependencies } from "./dependencies.ts";
+import { type PreparedLoad, prepareLoad } from "./prepare_load.ts";
+import type { ProjectedColumn } from "./projection.ts";
+import { withSessions } from "./run_target.ts";
+import { shownTable } from "./target_table.ts";
+import { typeRelation } from "./type_relation.ts";
+
+/**
+ * Checks a pipeline against its databases without running anything: the query is prepared on the source's connection, its columns and types are
+ * compared with the declared ones, and those with the target's table.
+ *
+ * @returns what is wrong, each once; empty when nothing is
+ */
+export async function validatePipeline(
+  spec: BatchSpec,
+  deps: BatchDependencies,
+): Promise<string[]> {
+  const problems = new Set<string>();
+  for (const target of spec.targets) {
+    for (const problem of await targetProblems(spec, target, deps)) problems.add(problem);
+  }
+  return [...problems];
+}
+
+async function targetProblems(
+  spec: BatchSpec,
+  target: BatchTarget,
+  deps: BatchDependencies,
+): Promise<readonly string[]> {
+  try {
+    return await withSessions(spec, target, deps, async (sessions) => {
+      const prepared = await prepareLoad(spec, target, sessions);
+      return unassignable(prepared, sessions.from.dialect.kind, shownTable(target.table.ref));
+    });
+  } catch (thrown) {
+    if (deps.signal.aborted) throw thrown;
+    const error = toFlowError(thrown);
+    if (error.domain === "internal") throw error;
+    return [problemText(error)];
+  }
+}
+
+function problemText(error: FlowError): string {
+  return error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
+}
+
+function unassignable(
+  { pairs }: PreparedLoad,
+  source: DatabaseKind,
+  table: string,
+): readonly string[] {
+  return pairs.filter((pair) => !isAssignable(pair, source)).map(({ from, to }) =>
+    `the query gives \`${from.name}\` as ${from.type}, and ${table} declares ${to.type}: cast it in the query`
+  );
+}
+
+const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
+const TIME = /^(DATE|TIMESTAMP|TIMESTAMP WITH TIME ZONE)$/;
+
+/** True when values of the query's type can become the declared type at all; single values may still not fit. */
+function isAssignable({ from, to }: ProjectedColumn, source: DatabaseKind): boolean {
+  if (to.type === "VARCHAR" || from.type === to.type) return true;
+  // A column of SQLite holds what was put into it, whatever its type says.
+  if (source === "sqlite" || to.normalizers.includes("parse_timestamp")) return true;
+  if (from.type === "VARCHAR") return /^(JSON|UUID|ENUM\(.*)$/.test(to.type);
+  for (const family of [NUMBER, TIME]) {
+    if (family.test(from.type) && family.test(to.type)) return true;
+  }
+  return typeRelation(to, { type: from.type }, false) !== "conflict";
+}

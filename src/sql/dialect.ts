@@ -1,0 +1,156 @@
+import type { TableRef } from "../core/connector.ts";
+import type { Dialect, TypedExpression } from "../core/database.ts";
+import { FlowError } from "../core/error.ts";
+import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
+import type { SqlValue } from "../core/session.ts";
+import type { Normalizer } from "../core/table_spec.ts";
+import { canonicalType, exactCast } from "./exact_cast.ts";
+
+/** White space that the normalizer `trim` takes away. */
+const WHITE_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)";
+
+/**
+ * DuckDB's dialect: for DuckDB files, where the connection uses the attached file so that names need no database before them, and for
+ * the engine itself.
+ */
+export const duckdbDialect: Dialect = {
+  kind: "duckdb",
+  quote: quoteIdentifier,
+  tableName,
+  placeholder: (index) => `$${index}`,
+  columnType: (type) => /^(SQLNULL|"?NULL"?)$/.test(type) ? "VARCHAR" : canonicalType(type),
+  cast: exactCast,
+  normalize,
+  differs: (left, right) => `(${left} IS DISTINCT FROM ${right})`,
+  rowHash,
+  addSeconds: (expression, seconds) =>
+    `CAST(${expression.sql} + to_microseconds(CAST(round((${seconds}) * 1000000) AS BIGINT)) ` +
+    `AS ${expression.type})`,
+  timestampValue: timestampText,
+  typedParameter: (placeholder, type) => `CAST(${placeholder} AS ${canonicalType(type)})`,
+  lowestValue,
+  updateFrom: ({ table, source, set, on }) =>
+    `UPDATE ${table} AS t SET ${
+      Object.entries(set).map(([name, value]) => `${quoteIdentifier(name)} = ${value}`).join(", ")
+    } FROM ${source} AS s WHERE ${on}`,
+  deleteWhere: (table, condition) => `DELETE FROM ${table} AS t WHERE ${condition}`,
+  emptyTable: (table) => `DELETE FROM ${table}`,
+  createStageAs: (name, query) => `CREATE TEMPORARY TABLE ${quoteIdentifier(name)} AS ${query}`,
+  createStage: (name, columns) =>
+    `CREATE TEMPORARY TABLE ${quoteIdentifier(name)} (${
+      columns.map((column) =>
+        `${quoteIdentifier(column.name)} ${duckdbDialect.columnType(column.type)}`
+      ).join(", ")
+    })`,
+  stageName: (name) => `temp.${quoteIdentifier(name)}`,
+  dropStage: (name) => `DROP TABLE IF EXISTS temp.${quoteIdentifier(name)}`,
+  createSchema: (schema) =>
+    schema.toLowerCase() === "main"
+      ? undefined
+      : `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`,
+  addColumn: (table, name, columnType) =>
+    `ALTER TABLE ${table} ADD COLUMN ${quoteIdentifier(name)} ${columnType}`,
+  // DuckDB refuses it for a column of a key or an index, and for every column of a table with an index.
+  widenColumn: (table, name, columnType) =>
+    `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)} SET DATA TYPE ${columnType}`,
+  transactionalDdl: true,
+  stableReads: true,
+};
+
+function tableName(ref: TableRef): string {
+  const name = quoteIdentifier(ref.name);
+  return ref.schema === undefined ? name : `${quoteIdentifier(ref.schema)}.${name}`;
+}
+
+function normalize(expression: TypedExpression, normalizer: Normalizer, type: string): string {
+  const { sql } = expression;
+  switch (normalizer) {
+    case "lower":
+    case "upper":
+      return `${normalizer}(${sql})`;
+    case "trim":
+      return `trim(${sql}, ${WHITE_SPACE})`;
+    case "empty_to_null":
+      return `nullif(${sql}, '')`;
+    case "parse_timestamp": {
+      const time = `CAST(${sql} AS TIMESTAMP WITH TIME ZONE)`;
+      return exactCast({ sql: time, type: "TIMESTAMP WITH TIME ZONE" }, type);
+    }
+  }
+}
+
+function rowHash(values: readonly TypedExpression[]): string {
+  const parts = values.map(({ sql, type }) => {
+    const text = canonicalType(type) === "VARCHAR" ? sql : `CAST(${sql} AS VARCHAR)`;
+    return `coalesce(strlen(${text}) || ':' || ${text}, 'N')`;
+  });
+  return `unhex(sha256(${parts.length === 0 ? "''" : parts.join(" || ")}))`;
+}
+
+/**
+ * The time as DuckDB writes it, in UTC: `2026-01-01 00:00:00.000001+00`.
+ *
+ * @param micros microseconds since the epoch
+ */
+export function timestampText(micros: bigint): string {
+  const perSecond = 1_000_000n;
+  const fraction = ((micros % perSecond) + perSecond) % perSecond;
+  const date = new Date(Number((micros - fraction) / 1000n));
+  const year = date.getUTCFullYear();
+  const two = (part: number) => String(part).padStart(2, "0");
+  // There is no year 0: the one before 1 is 1 BC.
+  const day = `${String(year > 0 ? year : 1 - year).padStart(4, "0")}-` +
+    `${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}${year > 0 ? "" : " (BC)"}`;
+  const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(":");
+  const digits = fraction === 0n ? "" : `.${String(fraction).padStart(6, "0")}`;
+  return `${day} ${time}${digits}+00`;
+}
+
+const LOWEST: Readonly<Record<string, SqlValue>> = {
+  BOOLEAN: false,
+  TINYINT: -128n,
+  SMALLINT: -32768n,
+  INTEGER: -2147483648n,
+  BIGINT: -9223372036854775808n,
+  HUGEINT: "-170141183460469231731687303715884105728",
+  UTINYINT: 0n,
+  USMALLINT: 0n,
+  UINTEGER: 0n,
+  UBIGINT: 0n,
+  UHUGEINT: 0n,
+  FLOAT: "-infinity",
+  DOUBLE: "-infinity",
+  DATE: "-infinity",
+  TIMESTAMP: "-infinity",
+  TIMESTAMP_S: "-infinity",
+  TIMESTAMP_MS: "-infinity",
+  TIMESTAMP_NS: "-infinity",
+  "TIMESTAMP WITH TIME ZONE": "-infinity",
+  TIME: "00:00:00",
+  UUID: "00000000-0000-0000-0000-000000000000",
+  VARCHAR: "",
+  BLOB: new Uint8Array(0),
+};
+
+function lowestValue(type: string): SqlValue {
+  const canonical = canonicalType(type);
+  const lowest = LOWEST[canonical];
+  if (lowest !== undefined) return lowest;
+  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(canonical) ?? [];
+  if (precision !== undefined && scale !== undefined) {
+    const digits = "9".repeat(Number(precision));
+    const whole = digits.slice(0, digits.length - Number(scale));
+    return scale === "0" ? `-${whole}` : `-${whole}.${digits.slice(whole.length)}`;
+  }
+  throw typeWithoutOrder(type);
+}
+
+/** The error of `lowestValue` for types whose values have no order that a watermark could follow. */
+export function typeWithoutOrder(type: string): FlowError {
+  return new FlowError(`a column of type ${type} cannot be a watermark`, {
+    code: "watermark_type_unordered",
+    domain: "user",
+    hint: `choose a column of numbers, times, text or UUIDs, or cast ${quoteLiteral(type)} to one`,
+    details: { type },
+  });
+}
