@@ -31,10 +31,15 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "connectors/mod.ts": { layers: ["core", "connectors/*"] },
   "connectors/*": CONNECTOR,
   "app.ts": EVERYTHING,
+  "app_batch.ts": EVERYTHING,
+  "app_files.ts": EVERYTHING,
+  "app_session.ts": EVERYTHING,
+  "app_sql.ts": EVERYTHING,
   "app_worker.ts": EVERYTHING,
   "user_worker.ts": { layers: ["core", "config", "sandbox", "mod.ts"] },
   cli: EVERYTHING,
-  "mod.ts": { layers: ["core", "config", "sandbox", "app.ts"] },
+  "mod.ts": { layers: ["core", "config", "sandbox", "app.ts", "session.ts"] },
+  "session.ts": { layers: ["core", "config", "app_session.ts"] },
 };
 
 /** Packages that one layer alone imports. */

@@ -1,5 +1,5 @@
 /**
- * Real services for tests and benchmarks: Kafka, PostgreSQL, and whatever `services/catalog.ts` lists.
+ * Real services for tests and benchmarks: Kafka, PostgreSQL, MariaDB, and whatever `services/catalog.ts` lists.
  *
  *     deno run -A scripts/services.ts up [--durable] [NAMES…]             starts, prints `export NAME=value` lines, stays
  *     deno run -A scripts/services.ts run [--durable] [NAMES…] -- CMD …   starts, runs CMD with the variables, stops
@@ -12,7 +12,7 @@
  * From code: `const services = await startServices({ only: ["kafka"] }); services.env; await services.stop()`.
  *
  * Each service is looked for in this order:
- *   (a) a running one, named by its variable (FLOW_TEST_KAFKA_BROKERS, FLOW_TEST_POSTGRES_URL): used as it is,
+ *   (a) a running one, named by its variable (FLOW_TEST_KAFKA_BROKERS, FLOW_TEST_POSTGRES_URL …): used as it is,
  *       with the other FLOW_TEST_<SERVICE>_… variables that are set, and never stopped;
  *   (b) Docker, where a daemon answers: the official image;
  *   (c) local packages: those found, else those that can be installed (apt as root, Maven, npm), kept in the

@@ -1,3 +1,4 @@
+import { runBatchRequest } from "./app_batch.ts";
 import { type Definitions, loadDefinitions } from "./config/definitions.ts";
 import { connectors } from "./connectors/mod.ts";
 import type { SourceBatch } from "./core/batch.ts";
@@ -61,6 +62,8 @@ export async function runRequest(request: EngineRequest, hooks: RunHooks): Promi
       const result = await queryFile({ path, sql, scratchDir, clock: systemClock, signal });
       return { did: "query_file", ...result };
     }
+    default:
+      return await runBatchRequest(request, hooks);
   }
 }
 

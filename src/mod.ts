@@ -1,5 +1,6 @@
 /**
- * What pipelines import as `flow`: typed connections, streaming pipelines, and two functions that run them from a script.
+ * What pipelines import as `flow`: typed connections, streaming pipelines, declared tables and pipelines, and functions that run
+ * them from a script.
  *
  * Definitions are plain data; calling a builder registers it, and the engine is loaded only when something runs.
  *
@@ -20,6 +21,39 @@
  */
 import { type ConnectionBuilder, connectionBuilder } from "./config/builder.ts";
 
+export {
+  type DeclaredPipeline,
+  pipeline,
+  type PipelineOptions,
+  type RetryOptions,
+} from "./config/batch_builder.ts";
+export {
+  bigint,
+  boolean,
+  bytes,
+  ColumnDefinition,
+  date,
+  decimal,
+  double,
+  integer,
+  json,
+  real,
+  smallint,
+  string,
+  text,
+  time,
+  timestamp,
+  timestamptz,
+  uuid,
+} from "./config/column_builder.ts";
+export {
+  type DatabaseConnectionInput,
+  type LoadOptions,
+  LoadTarget,
+  type LoadTargetOptions,
+} from "./config/load_options.ts";
+export { type ParameterValue, sql, SqlQuery } from "./config/sql_template.ts";
+export { table, TableDefinition, type TableOptions } from "./config/table_builder.ts";
 export {
   Connection,
   type ConnectionInput,
@@ -50,6 +84,7 @@ export {
   runStreamingPipeline,
   type RunStreamingPipelineOptions,
 } from "./config/run_script.ts";
+export { type ResultValue, session, type SqlResult, type SqlSession } from "./session.ts";
 export type { ConsumeSummary } from "./core/request.ts";
 export { type ErrorDomain, FlowError } from "./core/error.ts";
 
@@ -82,6 +117,18 @@ export const kafka: ConnectionBuilder<"kafka"> = connectionBuilder("kafka");
  * ```
  */
 export const postgres: ConnectionBuilder<"postgres"> = connectionBuilder("postgres");
+
+/**
+ * A connection to a MariaDB or MySQL database. `${VAR}` in texts is filled in when the connection is used.
+ *
+ * @example
+ * ```ts
+ * import { mysql } from "flow";
+ *
+ * const shop = mysql({ name: "shop", url: "${SHOP_DSN}" });
+ * ```
+ */
+export const mysql: ConnectionBuilder<"mysql"> = connectionBuilder("mysql");
 
 /**
  * A DuckDB database file.

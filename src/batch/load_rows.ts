@@ -212,6 +212,7 @@ class RowLoad {
 
   #newStage(): string {
     this.#stages += 1;
-    return `flow_stage_${this.#stages}`;
+    // Sessions may be shared, and stages live as long as they do.
+    return `flow_stage_${this.#request.batchId.slice(0, 8)}_${this.#stages}`;
   }
 }

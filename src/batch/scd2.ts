@@ -97,16 +97,19 @@ export async function applyScd2(context: LoadContext, options: Scd2Options): Pro
 type Scd2Counts = Required<Omit<LoadCounts, "rowsUnchanged">>;
 
 async function applyPoints(context: LoadContext, plan: Scd2Plan): Promise<Scd2Counts> {
+  await refresh(context, plan.stages.keys);
   for (const one of pointStatements(plan)) await run(context, one);
   if (plan.eventTime === undefined) await refuseAmbiguousKeys(context, plan);
+  await refresh(context, plan.stages.points);
   await run(context, changesStatement(plan));
   await drop(context, plan.stages.points);
+  await refresh(context, plan.stages.changes);
   const { found, ...counts } = await countChanges(context, plan);
-  const refresh = refreshStatement(plan);
+  const carried = refreshStatement(plan);
   if (found.has(ACTION.move)) await run(context, moveStatement(plan));
   if (found.has(ACTION.correct)) await run(context, correctStatement(plan));
-  const refreshed = refresh !== undefined && found.has(ACTION.refresh)
-    ? await run(context, refresh)
+  const refreshed = carried !== undefined && found.has(ACTION.refresh)
+    ? await run(context, carried)
     : 0;
   if (found.has(ACTION.remove)) await run(context, removeStatement(plan));
   if (found.has(ACTION.insert)) await run(context, insertStatement(plan));
@@ -116,6 +119,15 @@ async function applyPoints(context: LoadContext, plan: Scd2Plan): Promise<Scd2Co
 
 async function run({ session }: LoadContext, { sql, params }: Scd2Statement): Promise<number> {
   return await session.run(sql, params);
+}
+
+/** Makes the stage known to the planner before it is joined. */
+async function refresh(
+  { session: { dialect }, session }: LoadContext,
+  stage: string,
+): Promise<void> {
+  const sql = dialect.refreshStatistics?.(dialect.stageName(stage));
+  if (sql !== undefined) await session.run(sql);
 }
 
 async function drop({ session }: LoadContext, stage: string): Promise<void> {

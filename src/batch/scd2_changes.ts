@@ -4,6 +4,7 @@ import {
   ACTED,
   ACTION,
   AT,
+  carriedColumns,
   column,
   columnList,
   HASH,
@@ -52,9 +53,7 @@ export function correctStatement(plan: Scd2Plan): Scd2Statement {
 /** Replaces columns that are not compared, where a restatement finds others; undefined when all are compared. */
 export function refreshStatement(plan: Scd2Plan): Scd2Statement | undefined {
   if (!plan.restates) return undefined;
-  const names = plan.columns.map(({ name }) => name).filter((name) =>
-    !plan.keys.includes(name) && !plan.valueColumns.includes(name)
-  );
+  const names = carriedColumns(plan);
   if (names.length === 0) return undefined;
   const differs = names.map((name) =>
     plan.dialect.differs(comparable(plan, name, "t"), comparable(plan, name, "s"))

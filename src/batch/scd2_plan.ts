@@ -12,6 +12,8 @@ export const MOMENT = "TIMESTAMP WITH TIME ZONE";
 export const AT = "_flow_at";
 export const KIND = "_flow_kind";
 export const HASH = "_flow_hash";
+/** Of a row: the hash of what is not compared, so that of equal rows the same one wins each time. */
+export const TIE = "_flow_tie";
 /** Of an existing version: its valid_to as it is in the table. */
 export const ENDS = "_flow_ends";
 /** Of an existing version and of a closing: the version's valid_from. Of a row: its event time. */
@@ -148,9 +150,16 @@ export function columnList(plan: Scd2Plan, names: readonly string[], qualifier?:
   return names.map((name) => column(plan, name, qualifier)).join(", ");
 }
 
-/** The hash of the compared columns of a row. */
-export function rowHash(plan: Scd2Plan, qualifier: string): string {
-  return plan.dialect.rowHash(plan.valueColumns.map((name) => ({
+/** Columns that come along with a version: neither keys nor compared. */
+export function carriedColumns(plan: Scd2Plan): readonly string[] {
+  return plan.columns.map(({ name }) => name).filter((name) =>
+    !plan.keys.includes(name) && !plan.valueColumns.includes(name)
+  );
+}
+
+/** The hash of columns of a row; `row_hash` is that of the compared ones. */
+export function rowHash(plan: Scd2Plan, qualifier: string, names: readonly string[]): string {
+  return plan.dialect.rowHash(names.map((name) => ({
     sql: column(plan, name, qualifier),
     type: plan.columns.find((one) => one.name === name)?.type ?? "VARCHAR",
   })));

@@ -3,6 +3,7 @@ import { sameKey } from "./row_keys.ts";
 import {
   afterStart,
   AT,
+  carriedColumns,
   column,
   columnList,
   ENDS,
@@ -19,6 +20,7 @@ import {
   type Scd2Plan,
   type Scd2Statement,
   statement,
+  TIE,
 } from "./scd2_plan.ts";
 
 /** The incoming rows with their moment as {@link AT}. */
@@ -61,7 +63,7 @@ export function keysStatement(plan: Scd2Plan): Scd2Statement {
       incoming(plan)
     } AS s LEFT JOIN ${table} ` +
     `AS t ON ${sameKey(dialect, keys, "t", "s")} AND ${covers} WHERE ${from} IS NULL OR ${
-      dialect.differs(column(plan, ROW_HASH, "t"), rowHash(plan, "s"))
+      dialect.differs(column(plan, ROW_HASH, "t"), rowHash(plan, "s", plan.valueColumns))
     }${returns}`,
   ];
   if (plan.ttlSeconds !== undefined) {
@@ -104,6 +106,7 @@ export function pointStatements(plan: Scd2Plan): readonly Scd2Statement[] {
     { name: AT, type: MOMENT },
     { name: KIND, type: "INTEGER" },
     { name: HASH, type: "BLOB" },
+    { name: TIE, type: "BLOB" },
     { name: ENDS, type: MOMENT },
     { name: ORIGIN, type: MOMENT },
     { name: EXPIRED, type: "INTEGER" },
@@ -123,7 +126,7 @@ export function pointStatements(plan: Scd2Plan): readonly Scd2Statement[] {
       : [],
     existingPoints(plan),
     closingPoints(plan),
-    ...plan.ttlSeconds === undefined ? [] : [duePoints(plan, plan.ttlSeconds)],
+    ...plan.ttlSeconds === undefined || plan.restates ? [] : [duePoints(plan, plan.ttlSeconds)],
   ];
 }
 
@@ -143,10 +146,12 @@ function insertPoints(plan: Scd2Plan, names: readonly string[], query: string): 
 
 function incomingPoints(plan: Scd2Plan, title: string, kind: number, moment: string) {
   const names = plan.columns.map(({ name }) => name);
-  const query = `SELECT ${moment}, ${kind}, ${rowHash(plan, "s")}, ${column(plan, AT, "s")}, ${
-    columnList(plan, names, "s")
-  } FROM ${incoming(plan)} AS s WHERE ${amongKeys(plan, "s")}`;
-  return statement(plan, title, insertPoints(plan, [AT, KIND, HASH, ORIGIN, ...names], query));
+  const carried = carriedColumns(plan);
+  const tie = carried.length === 0 ? "NULL" : rowHash(plan, "s", carried);
+  const query = `SELECT ${moment}, ${kind}, ${rowHash(plan, "s", plan.valueColumns)}, ${tie}, ${
+    column(plan, AT, "s")
+  }, ${columnList(plan, names, "s")} FROM ${incoming(plan)} AS s WHERE ${amongKeys(plan, "s")}`;
+  return statement(plan, title, insertPoints(plan, [AT, KIND, HASH, TIE, ORIGIN, ...names], query));
 }
 
 function existingPoints(plan: Scd2Plan) {
@@ -186,20 +191,20 @@ function closingPoints(plan: Scd2Plan) {
   );
 }
 
-/** Ends of open versions that have outlived their time. */
+/**
+ * Ends of open versions that have outlived their time. In a restatement they come last, when it is known what the version holds: rows
+ * that it makes anew would else end up in other versions the second time.
+ */
 function duePoints(plan: Scd2Plan, ttlSeconds: number) {
   const from = column(plan, VALID_FROM, "t");
   const to = column(plan, VALID_TO, "t");
-  const open = plan.restates
-    ? `${from} < ${parameter("restate")} AND (${to} IS NULL OR ${to} >= ${parameter("restate")})`
-    : `${to} IS NULL`;
   const query = `SELECT ${columnList(plan, plan.keys, "t")}, ${
     later(plan, from, ttlSeconds)
   }, ${POINT.closing}, ${
     columnList(plan, [ROW_HASH, VALID_FROM], "t")
   }, ${EXPIRY.due} FROM ${plan.table} AS t WHERE ${amongKeys(plan, "t")} AND ${from} < ${
     parameter("cutoff")
-  } AND ${open}`;
+  } AND ${to} IS NULL`;
   return statement(
     plan,
     "add the ends of versions that outlived ttlSeconds",

@@ -17,6 +17,7 @@ import {
   type Scd2Plan,
   type Scd2Statement,
   statement,
+  TIE,
   UNTIL,
   WAS_OPEN,
 } from "./scd2_plan.ts";
@@ -131,7 +132,7 @@ function placeRows(plan: Scd2Plan, query: string): string {
       [AT]: `CASE WHEN ${isCandidate} THEN ${moment} ELSE ${b(plan, AT)} END`,
       [KIND]: `CASE WHEN ${isCandidate} THEN ${POINT.row} ELSE ${b(plan, KIND)} END`,
     },
-    [ENDS],
+    [ENDS, TIE],
     expires
       ? `${b(plan, KIND)} < ${POINT.candidate} OR ${b(plan, END_HASH)} IS NULL OR ${
         plan.dialect.differs(b(plan, END_HASH), b(plan, HASH))
@@ -153,7 +154,9 @@ function placeReturns(plan: Scd2Plan, query: string): string {
     [END_EXPIRED]: `FIRST_VALUE(${a(plan, EXPIRED)}) ${
       over(plan, [], `CASE WHEN ${isClosing} THEN 0 ELSE 1 END, ${at} DESC`)
     }`,
-    [RANK]: `ROW_NUMBER() ${over(plan, [kind], `${a(plan, ORIGIN)} DESC, ${a(plan, HASH)} DESC`)}`,
+    [RANK]: `ROW_NUMBER() ${
+      over(plan, [kind], `${a(plan, ORIGIN)} DESC, ${a(plan, HASH)} DESC, ${a(plan, TIE)} DESC`)
+    }`,
   });
   const isCandidate = `${b(plan, KIND)} = ${POINT.candidate}`;
   const closing = b(plan, LAST_CLOSING);
@@ -166,7 +169,7 @@ function placeReturns(plan: Scd2Plan, query: string): string {
       } THEN ${closing} ELSE ${b(plan, AT)} END`,
       [KIND]: `CASE WHEN ${isCandidate} THEN ${POINT.row} ELSE ${b(plan, KIND)} END`,
     },
-    [ENDS],
+    [ENDS, TIE],
     `${b(plan, KIND)} < ${POINT.candidate} OR (${b(plan, RANK)} = 1 AND ${
       b(plan, END_EXPIRED)
     } = 0 AND ${closing} > ${b(plan, LAST_LIVE)})`,
@@ -177,7 +180,7 @@ function placeReturns(plan: Scd2Plan, query: string): string {
 function onePerMoment(plan: Scd2Plan, query: string): string {
   const kind = a(plan, KIND);
   const isThere = `${kind} IN (${POINT.removed}, ${POINT.version})`;
-  const moment = over(plan, [a(plan, AT)], `${kind}, ${a(plan, HASH)}`);
+  const moment = over(plan, [a(plan, AT)], `${kind}, ${a(plan, HASH)}, ${a(plan, TIE)}`);
   const facts = adding(plan, query, {
     [EXISTED]: `FIRST_VALUE(CASE WHEN ${isThere} THEN 1 ELSE 0 END) ${moment}`,
     [WAS_UNTIL]: `FIRST_VALUE(${a(plan, ENDS)}) ${moment}`,

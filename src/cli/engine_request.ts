@@ -5,6 +5,7 @@ import { runInEngine } from "../sandbox/engine_host.ts";
 import type { CommandContext } from "./command.ts";
 import { Interrupts } from "./interrupts.ts";
 
+/** The answer to a request, by its `did`. */
 type Answer<Did extends EngineResult["did"]> = Extract<EngineResult, { readonly did: Did }>;
 
 /** The request to stop at once, as an exit code. */
@@ -18,13 +19,15 @@ export class Stopped extends Error {
   }
 }
 
-/** What is done with what the engine tells meanwhile. */
-export interface AskOptions {
+/** What is done with what the engine tells. */
+export interface AskOptions<Did extends EngineResult["did"]> {
   readonly observe?: Observe;
   /** Takes output (`flow sql`). */
   readonly output?: (bytes: Uint8Array) => void;
   /** Stops the engine at once when it is aborted. */
   readonly stop?: AbortSignal;
+  /** True for an answer that tells of work which was cut short. */
+  readonly isCutShort?: (answer: Answer<Did>) => boolean;
 }
 
 /**
@@ -37,7 +40,7 @@ export async function ask<Did extends EngineResult["did"]>(
   context: CommandContext,
   request: EngineRequest,
   did: Did,
-  { observe = () => {}, output, stop }: AskOptions = {},
+  { observe = () => {}, output, stop, isCutShort = () => false }: AskOptions<Did> = {},
 ): Promise<Answer<Did>> {
   const interrupts = new Interrupts({ drains: false });
   try {
@@ -48,7 +51,11 @@ export async function ask<Did extends EngineResult["did"]>(
       drain: interrupts.drain,
       now: stop === undefined ? interrupts.now : AbortSignal.any([interrupts.now, stop]),
     });
-    return answerOf(result, did);
+    const answer = answerOf(result, did);
+    if (interrupts.stopCode !== undefined && isCutShort(answer)) {
+      throw new Stopped(interrupts.stopCode);
+    }
+    return answer;
   } catch (error) {
     if (interrupts.stopCode !== undefined) throw new Stopped(interrupts.stopCode);
     throw error;

@@ -20,7 +20,11 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   "permission_flag_invalid",
   "pipeline_unknown",
   "pipeline_name_missing",
+  "run_unknown",
 ]);
+
+/** Errors about rows that stand in a source or do not fit a target. */
+const DATA_CODES: ReadonlySet<string> = new Set(["load_rejected"]);
 
 const DENIED = /^permission_|^sql_denied$|_import_refused$/;
 
@@ -29,7 +33,7 @@ export function exitCodeOf(error: FlowError): number {
   if (USAGE_CODES.has(error.code)) return EXIT_CODES.usage;
   if (error.domain === "internal") return EXIT_CODES.bug;
   if (error.domain === "external") return EXIT_CODES.external;
-  if (error.code.startsWith("row_")) return EXIT_CODES.data;
+  if (error.code.startsWith("row_") || DATA_CODES.has(error.code)) return EXIT_CODES.data;
   if (DENIED.test(error.code)) return EXIT_CODES.denied;
   if (error.code.startsWith("module_")) return EXIT_CODES.module;
   return EXIT_CODES.definition;

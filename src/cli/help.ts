@@ -5,6 +5,15 @@ import { consume } from "./consume.ts";
 import { consumeList } from "./consume_list.ts";
 import { EXIT_CODES } from "./exit_code.ts";
 import { usageError } from "./flags.ts";
+import { list } from "./list.ts";
+import { logs } from "./logs.ts";
+import { dryRun, preview } from "./preview.ts";
+import { run as runPipeline } from "./run.ts";
+import { runDue } from "./run_due.ts";
+import { runs } from "./runs.ts";
+import { sql } from "./sql.ts";
+import { status } from "./status.ts";
+import { validate } from "./validate.ts";
 
 const HELP = `flow help: how flow is used
 
@@ -19,14 +28,17 @@ const EXIT_CODES_HELP = `Exit codes of flow
 
   0    done; also after a signal, when the batch under way was finished and committed
   1    a bug of flow: please report it, with what -v shows
-  2    usage: a command, flag, value or pipeline name that does not exist
+  2    usage: a command, flag, value, pipeline name or run id that does not exist
   10   the definition or configuration is wrong (a TOML file, a module's definition, a connection)
   11   data: rows that could not be processed, with nowhere to put them
   12   denied: a permission flag is missing, or an import is not allowed
   13   the user's module failed, or took too long
   20   an external system (broker, database, network, disk) is away or refused
-  130  stopped at once by a second SIGINT
-  143  stopped at once by a second SIGTERM
+  130  stopped at once by a second SIGINT (by the first where there is no batch to finish)
+  143  stopped at once by a second SIGTERM (likewise)
+
+flow run-due ends with the code of the first pipeline that failed, flow validate with 10 when it
+found problems, flow dry-run with the code of the error that flow run would end with.
 
 With --format json the error is one line on standard error,
 {"error":{"code":…,"domain":…,"retryable":…,"message":…}}; its code says more exactly what happened.
@@ -71,7 +83,22 @@ export const help: Command = {
 };
 
 /** All commands, in the order of the overview. */
-export const COMMANDS: readonly Command[] = [consume, consumeList, connections, help];
+export const COMMANDS: readonly Command[] = [
+  consume,
+  consumeList,
+  list,
+  runPipeline,
+  runDue,
+  status,
+  preview,
+  dryRun,
+  validate,
+  runs,
+  logs,
+  sql,
+  connections,
+  help,
+];
 
 /** The command of that name. Throws `usage_invalid` with the nearest one. */
 export function commandNamed(name: string): Command {
@@ -92,11 +119,14 @@ export function commandNamed(name: string): Command {
 export function overview(): string {
   const width = Math.max(...COMMANDS.map(({ name }) => name.length));
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`);
-  return `flow: from a topic into a table, exactly once
+  return `flow: from a topic into a table, exactly once; from table to table, on schedule
 
 Examples:
   flow consume pipeline.toml
   flow consume --module pipelines.ts events_to_pg --metrics-port 9100
+  flow run --module pipelines.ts daily_rollups
+  flow run-due --module pipelines.ts
+  flow sql "SELECT * FROM orders" --connection warehouse
   flow connections check warehouse
 
 Commands:

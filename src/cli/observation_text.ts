@@ -43,17 +43,18 @@ export function observationText(observation: Observation): string {
       return `restart ${observation.restart} in ${
         durationText(observation.waitMs)
       }: ${observation.error.message}`;
-    case "pipeline_firing":
-      return observation.attempt === 1
-        ? "firing"
-        : `firing, attempt ${observation.attempt} of ${observation.maxAttempts}`;
-    case "pipeline_succeeded":
-      return `succeeded in ${durationText(observation.elapsedMs)}: ${
-        observation.targets.map((target) => `${target.target} ${target.rowsInserted} rows inserted`)
-          .join(", ")
+    case "rows_loaded":
+      return `${rowsText(observation.rows)} moved so far`;
+    case "pipeline_firing": {
+      const { attempt, maxAttempts, scheduledFor } = observation;
+      return `started${maxAttempts > 1 ? `, attempt ${attempt} of ${maxAttempts}` : ""}${
+        scheduledFor === undefined ? "" : `, for ${scheduledFor}`
       }`;
+    }
+    case "pipeline_succeeded":
+      return `done in ${durationText(observation.elapsedMs)}`;
     case "pipeline_skipped":
-      return `skipping (${observation.reason})`;
+      return `skipped (${observation.reason})`;
     case "error":
       return `failed: ${observation.error.message}`;
   }

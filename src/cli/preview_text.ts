@@ -1,5 +1,5 @@
 import type { PipelinePreview, TargetPreview } from "../core/batch_request.ts";
-import { countsText, type JsonObject, targetJson } from "./run_text.ts";
+import { countsText, firstLine, type JsonObject, targetJson } from "./run_text.ts";
 import type { Style } from "./terminal.ts";
 
 /** How a preview is shown to people. */
@@ -47,7 +47,9 @@ function targetLines(
     lines.push(`  compared:   ${target.compareColumns.join(", ")} ${reason}`);
   }
   if (target.outcome !== undefined) lines.push(`  result:     ${countsText(target.outcome)}`);
-  if (target.error !== undefined) lines.push(`  ${red("failed:")}     ${target.error.message}`);
+  if (target.error !== undefined) {
+    lines.push(`  ${red("failed:")}     ${firstLine(target.error.message)}`);
+  }
   if (statements && target.planSql.length > 0) {
     lines.push("  statements:");
     target.planSql.forEach((sql, at) => {

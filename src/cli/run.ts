@@ -4,7 +4,7 @@ import { EXIT_CODES } from "./exit_code.ts";
 import { namedPipeline } from "./pipeline_words.ts";
 import { NO_RUN_LOG_HELP, RUN_LOG_FLAGS, RUN_LOG_HELP, runLogChoice } from "./run_log_flags.ts";
 import { RunNarrator } from "./run_narrator.ts";
-import { errorOf, runJson, summaryLines } from "./run_text.ts";
+import { errorOf, isStopped, runJson, summaryLines } from "./run_text.ts";
 import { timeArgument } from "./time_argument.ts";
 
 const HELP = `flow run: run one declared pipeline now
@@ -21,7 +21,7 @@ Usage:
 
 Runs the pipeline whether it is due or not, once, in one transaction per target. Prints what each
 target got. With --format json one line on standard output:
-{"run_id":…,"pipeline":…,"status":"success","path":…,"rows_inserted":…,"rows_updated":…,"targets":[…]}
+{"run_id":…,"pipeline":…,"status":"success","path":…,"rows_inserted":…,"targets":[…], …}
 A run that failed says what failed and what to do on standard error; what it wrote is rolled back.
 
 Flags:
@@ -61,14 +61,17 @@ async function runOne(context: CommandContext): Promise<number> {
       ...(restateFrom === undefined ? {} : { restateFrom }),
     },
     "run",
-    { observe: (observation) => narrator.observe(observation) },
+    {
+      observe: (observation) => narrator.observe(observation),
+      isCutShort: ({ summary }) => isStopped(summary.record),
+    },
   );
   const { record, notices } = summary;
   for (const notice of notices) narrator.notice(record.pipeline, notice);
   const failed = record.status === "failed";
   if (flags.format === "json") terminal.out(`${JSON.stringify(runJson(record))}\n`);
   else if (!failed && !flags.quiet) terminal.out(summaryLines(summary, style));
-  else if (failed && record.targets.length > 0) terminal.error(summaryLines(summary, style));
+  else if (failed) terminal.error(summaryLines(summary, style));
   if (failed) throw errorOf(record);
   return EXIT_CODES.done;
 }

@@ -4,10 +4,11 @@ import type { Observation } from "../core/observation.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { ask } from "./engine_request.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit_code.ts";
+import { observationJson } from "./observation_text.ts";
 import { requiredPipelines } from "./pipeline_words.ts";
 import { NO_RUN_LOG_HELP, RUN_LOG_FLAGS, RUN_LOG_HELP, runLogChoice } from "./run_log_flags.ts";
 import { RunNarrator } from "./run_narrator.ts";
-import { dueJson } from "./run_text.ts";
+import { dueJson, isStopped } from "./run_text.ts";
 import { timeArgument } from "./time_argument.ts";
 
 const DEFAULT_INTERVAL_SECONDS = 60;
@@ -70,7 +71,10 @@ async function run(context: CommandContext): Promise<number> {
       ...(now === undefined ? {} : { now }),
     },
     "run_due",
-    { observe: (observation) => narrator.observe(observation) },
+    {
+      observe: (observation) => narrator.observe(observation),
+      isCutShort: ({ summary: { failed } }) => failed.some(({ record }) => isStopped(record)),
+    },
   );
   narrator.end(summary);
   terminal.out(`${JSON.stringify(dueJson(summary))}\n`);
@@ -85,11 +89,10 @@ function exitCodeOfDue({ failed }: DueSummary): number {
   return error === undefined ? EXIT_CODES.bug : exitCodeOf(FlowError.fromData(error));
 }
 
-/** `firing: x` while it goes on, `failed: x: …` and `skipping: x (…)` when it is known. */
+/** `firing: x`, `failed: x: …` and `skipping: x (…)`, as it goes on. */
 class DueNarrator {
   readonly #context: CommandContext;
   readonly #runs: RunNarrator;
-  readonly #fired = new Set<string>();
 
   constructor(context: CommandContext) {
     this.#context = context;
@@ -97,50 +100,40 @@ class DueNarrator {
   }
 
   observe(observation: Observation): void {
-    if (observation.kind === "run_started") this.#fire(observation.pipeline);
-    this.#runs.observe(observation);
+    const { quiet, format } = this.#context.flags;
+    switch (observation.kind) {
+      case "pipeline_firing":
+        if (!quiet) this.#tell("firing", observation, "");
+        return;
+      case "pipeline_skipped":
+        if (!quiet) this.#tell("skipping", observation, ` (${observation.reason})`);
+        return;
+      case "error": {
+        const { message, hint } = observation.error;
+        this.#tell("failed", observation, `: ${message}`);
+        if (hint === undefined || format === "json") return;
+        this.#context.terminal.error(`${this.#context.style.cyan("hint:")} ${hint}\n`);
+        return;
+      }
+      default:
+        this.#runs.observe(observation);
+    }
   }
 
-  /** Tells what the observations did not. */
-  end({ ran, failed, skipped }: DueSummary): void {
+  /** What the runs found out besides. */
+  end({ ran, failed }: DueSummary): void {
     for (const { record, notices } of [...ran, ...failed]) {
-      this.#fire(record.pipeline);
       for (const notice of notices) this.#runs.notice(record.pipeline, notice);
     }
-    for (const { record: { pipeline, error }, gaveUp } of failed) {
-      const message = error?.message ?? "no error was recorded";
-      this.#tell("failed", pipeline, `: ${message}${gaveUp ? " (gave up)" : ""}`, {
-        error,
-        gave_up: gaveUp,
-      });
-      if (error?.hint !== undefined && this.#context.flags.format !== "json") {
-        const { terminal, style } = this.#context;
-        terminal.error(`${style.cyan("hint:")} ${error.hint}\n`);
-      }
-    }
-    for (const { pipeline, reason } of skipped) {
-      if (!this.#context.flags.quiet) this.#tell("skipping", pipeline, ` (${reason})`, { reason });
-    }
   }
 
-  #fire(pipeline: string): void {
-    if (this.#fired.has(pipeline)) return;
-    this.#fired.add(pipeline);
-    if (!this.#context.flags.quiet) this.#tell("firing", pipeline, "", {});
-  }
-
-  #tell(
-    what: "firing" | "failed" | "skipping",
-    pipeline: string,
-    rest: string,
-    more: Readonly<Record<string, unknown>>,
-  ): void {
+  #tell(what: "firing" | "failed" | "skipping", observation: Observation, rest: string): void {
     const { flags, terminal, style } = this.#context;
     const paint = what === "failed" ? style.red : style.bold;
     terminal.error(
       flags.format === "json"
-        ? `${JSON.stringify({ [what]: { pipeline, ...more } })}\n`
-        : `${paint(`${what}:`)} ${pipeline}${rest}\n`,
+        ? `${JSON.stringify({ observation: observationJson(observation) })}\n`
+        : `${paint(`${what}:`)} ${observation.pipeline}${rest}\n`,
     );
   }
 }

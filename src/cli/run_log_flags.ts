@@ -9,9 +9,9 @@ export const RUN_LOG_FLAGS: readonly FlagName[] = [...READ_LOG_FLAGS, "no-run-lo
 
 /** The lines about these flags in the help of a command. */
 export const RUN_LOG_HELP =
-  `  --run-log URL      the history of runs: sqlite://PATH, duckdb://PATH, postgres://…, mysql://…,
-                     memory:// or a path. Without it EMATIX_FLOW_RUN_LOG_URL, then
-                     EMATIX_FLOW_RUN_LOG_PATH, then ~/.ematix-flow/run_log.db
+  `  --run-log URL      the history of runs: sqlite://PATH, a path, postgres://… or memory://.
+                     Without it EMATIX_FLOW_RUN_LOG_URL, then EMATIX_FLOW_RUN_LOG_PATH,
+                     then ~/.ematix-flow/run_log.db
                      (--run-log-url and --run-log-path are the same)
 `;
 

@@ -110,3 +110,13 @@ export function errorOf(record: RunRecord): FlowError {
   };
   return FlowError.fromData(data);
 }
+
+/** True for a run that a signal ended. */
+export function isStopped({ error }: RunRecord): boolean {
+  return error?.code === "run_stopped";
+}
+
+/** The first line of a message, for places where there is room for one. */
+export function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
+}

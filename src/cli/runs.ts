@@ -1,6 +1,5 @@
 import { nearestName } from "../config/key_names.ts";
 import { systemClock } from "../core/clock.ts";
-import { FlowError } from "../core/error.ts";
 import type { RunRecord } from "../core/run_log.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { ask } from "./engine_request.ts";
@@ -8,7 +7,7 @@ import { EXIT_CODES } from "./exit_code.ts";
 import { usageError } from "./flags.ts";
 import { countText } from "./number_text.ts";
 import { READ_LOG_FLAGS, RUN_LOG_HELP, runLogChoice } from "./run_log_flags.ts";
-import { countsText, durationOf, runJson, secondsText } from "./run_text.ts";
+import { countsText, durationOf, firstLine, runJson, secondsText } from "./run_text.ts";
 import { headedTable } from "./text_table.ts";
 import { sinceArgument } from "./time_argument.ts";
 
@@ -128,15 +127,10 @@ function cellsOf(run: RunRecord): string[] {
   ];
 }
 
-function firstLine(text: string): string {
-  return text.split("\n", 1)[0] ?? "";
-}
-
 async function show(context: CommandContext, runId: string): Promise<number> {
   const { flags, terminal, style } = context;
   const request = { do: "runs_show", runLog: runLogChoice(flags), runId } as const;
   const { run: found } = await ask(context, request, "runs_show");
-  if (found === undefined) throw unknownRun(runId);
   if (flags.format === "json") {
     terminal.out(`${JSON.stringify(runJson(found))}\n`);
     return EXIT_CODES.done;
@@ -153,21 +147,11 @@ async function show(context: CommandContext, runId: string): Promise<number> {
     ...found.targets.map((target) => `  target:    ${target.target}: ${countsText(target)}`),
     ...(found.reason === undefined ? [] : [`  reason:    ${found.reason}`]),
     ...(found.error === undefined ? [] : [
-      `  error:     ${found.error.message}`,
+      `  error:     ${found.error.message.replaceAll("\n", "\n             ")}`,
       `  code:      ${found.error.code}`,
       ...(found.error.hint === undefined ? [] : [`  hint:      ${found.error.hint}`]),
     ]),
   ];
   terminal.out(`${lines.join("\n")}\n`);
   return EXIT_CODES.done;
-}
-
-/** The error for a run that the run log does not know. */
-function unknownRun(runId: string): FlowError {
-  return new FlowError(`the run log knows no run '${runId}'`, {
-    code: "run_unknown",
-    domain: "user",
-    hint: "the runs are shown by: flow runs list; another log is given with --run-log",
-    details: { run_id: runId },
-  });
 }

@@ -4,7 +4,7 @@ import { ask } from "./engine_request.ts";
 import { EXIT_CODES } from "./exit_code.ts";
 import { allPipelines } from "./pipeline_words.ts";
 import { NO_RUN_LOG_HELP, RUN_LOG_FLAGS, RUN_LOG_HELP, runLogChoice } from "./run_log_flags.ts";
-import { runJson, secondsText } from "./run_text.ts";
+import { firstLine, runJson, secondsText } from "./run_text.ts";
 import { headedTable } from "./text_table.ts";
 
 const HELP = `flow status: where the declared pipelines stand
@@ -74,7 +74,8 @@ async function run(context: CommandContext): Promise<number> {
   const failed = rows.filter(({ lastRun }) => lastRun?.error !== undefined);
   if (failed.length > 0) terminal.out("\n");
   for (const { name, lastRun } of failed) {
-    terminal.out(`${style.bold(`${name}:`)} ${lastRun?.error?.message}\n`);
+    const message = firstLine(lastRun?.error?.message ?? "");
+    terminal.out(`${style.bold(`${name}:`)} ${message} (flow runs show ${lastRun?.runId})\n`);
   }
   return EXIT_CODES.done;
 }
@@ -95,16 +96,9 @@ export function statusCells(row: StatusRow): string[] {
 }
 
 function outcomeText({ lastRun }: StatusRow): string {
-  switch (lastRun?.status) {
-    case "success":
-      return "ok";
-    case "failed":
-      return "fail";
-    case undefined:
-      return "-";
-    default:
-      return lastRun.status;
-  }
+  if (lastRun === undefined) return "-";
+  const { status } = lastRun;
+  return status === "success" ? "ok" : status === "failed" ? "fail" : status;
 }
 
 function retryText(retry: StatusRow["retry"]): string {

@@ -48,6 +48,7 @@ async function run(context: CommandContext): Promise<number> {
     }));
     terminal.out(`${JSON.stringify(told)}\n`);
   } else {
+    if (reports.length === 0) terminal.out("no pipelines registered\n");
     for (const report of reports) tellReport(report, context);
   }
   return reports.every(({ problems }) => problems.length === 0)

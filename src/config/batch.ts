@@ -1,13 +1,12 @@
 import * as v from "valibot";
 import type { BatchConnection, BatchSource, BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { SqlValue } from "../core/session.ts";
 import { batchConnection, databaseKind, DEFAULT_CONNECTION } from "./batch_connection.ts";
 import { declaredPipeline, type PipelineShape } from "./batch_schema.ts";
-import { ParameterChecks } from "./batch_parameters.ts";
-import { type RawTarget, rawTargets, TargetChecks } from "./batch_target.ts";
+import { parameterValues } from "./batch_parameters.ts";
+import { type RawTarget, rawTargets, resolvedTarget } from "./batch_target.ts";
 import { addNameProblem } from "./declared_table.ts";
 import type { ResolveContext } from "./endpoint.ts";
-import { isRecord, snakeName } from "./key_names.ts";
+import { snakeName } from "./key_names.ts";
 import { tableForm } from "./pipeline_schema.ts";
 import { keyName, type KeyPath, type Place } from "./problem.ts";
 import { restoreDataKeys } from "./schema_shape.ts";
@@ -54,20 +53,26 @@ export async function batchSpec(
     if (target !== undefined) targets.push(target);
   }
   const sourceConnection = await sourceOf(known, pipeline.place, raws, targets, context);
-  checkSource(pipeline.place, known, targets, context);
-  const parameters = new ParameterChecks(pipeline.place, problems).check(known, {
+  const { place } = pipeline;
+  if (value["source"] === undefined && value["source_table"] === undefined) {
+    addNoSource(place, context);
+  }
+  checkSource(place, known, targets, context);
+  const parameters = parameterValues(known, {
+    place,
+    problems,
     kind: databaseKind(sourceConnection),
-    raws,
+    given: value,
   });
-  checkSchedule(pipeline.place, known, context);
-  checkUpstreams(pipeline.place, known, context);
+  checkSchedule(place, known, context);
+  checkUpstreams(place, known, context);
   if (problems.count > before || shape === undefined) return undefined;
   if (sourceConnection === undefined) throw new Error("a pipeline without problems has a source");
   const timezone = shape.timezone ?? "UTC";
   const { schedule: cron, upstream_freshness_seconds: freshness } = shape;
   return {
     name: shape.name,
-    origin: pipeline.place.locate([]),
+    origin: place.locate([]),
     sourceConnection,
     source: batchSource(shape),
     targets,
@@ -142,7 +147,7 @@ async function targetOf(
     path,
     isDefault: given === undefined,
   }, context);
-  return new TargetChecks(raw, context.problems).target(connection);
+  return resolvedTarget(raw, connection, context.problems);
 }
 
 async function sourceOf(
@@ -177,6 +182,16 @@ function batchSource(shape: PipelineShape): BatchSource {
   return { by: "table", table: { name, ...(schema === undefined ? {} : { schema }) }, columnMap };
 }
 
+function addNoSource(place: Place, { problems }: ResolveContext): void {
+  const [query, table] = ["source", "source_table"].map((name) => keyName(name, place.spelling));
+  problems.add(
+    place,
+    [],
+    `nothing says where rows come from: neither ${query} nor ${table}`,
+    `give ${query} with a query, or ${table}`,
+  );
+}
+
 function checkSource(
   place: Place,
   { source, source_table: table, column_map: columnMap }: Partial<PipelineShape>,
@@ -187,14 +202,6 @@ function checkSource(
   if (source !== undefined && table !== undefined) {
     const message = `${key("source")} is given too, and rows come from one of them`;
     problems.add(place, ["source_table"], message, "give one of them");
-  }
-  if (source === undefined && table === undefined && !problems.has(place, ["source"])) {
-    problems.add(
-      place,
-      [],
-      `nothing says where rows come from: neither ${key("source")} nor ${key("source_table")}`,
-      `give ${key("source")} with a query, or ${key("source_table")}`,
-    );
   }
   if (columnMap === undefined) return;
   if (table === undefined) {
@@ -236,10 +243,4 @@ function checkUpstreams(
 
 function statements(given: string | readonly string[] | undefined): readonly string[] {
   return given === undefined ? [] : typeof given === "string" ? [given] : given;
-}
-
-/** The values of parameters as a database takes them. Kept here for what TOML and JavaScript call a date. */
-export function parameterValue(value: unknown): SqlValue {
-  if (value instanceof Date) return value.toISOString();
-  return isRecord(value) || value === undefined ? null : value as SqlValue;
 }

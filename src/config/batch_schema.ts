@@ -19,8 +19,7 @@ const seconds = (description: string, minimum: number) =>
     v.pipe(v.number(), v.safeInteger(), v.minValue(minimum), v.description(description)),
   );
 
-const flag = (description: string) =>
-  v.optional(v.pipe(v.boolean(), v.description(description)));
+const flag = (description: string) => v.optional(v.pipe(v.boolean(), v.description(description)));
 
 const anyTable = (description: string) =>
   v.pipe(v.record(v.string(), v.unknown()), v.description(description));
@@ -164,7 +163,10 @@ const sourceTable = v.optional(
 
 /** Values that a database takes; TOML's and JavaScript's dates become ISO-8601 texts. */
 const parameter = v.nullable(
-  v.union([v.string(), v.number(), v.boolean(), v.bigint(), v.date()]),
+  v.union(
+    [v.string(), v.number(), v.boolean(), v.bigint(), v.date()],
+    "expected a text in quotes, a number, true or false, or a date",
+  ),
 );
 
 /** `[[pipeline]]`, and what `pipeline(name, {…})` takes, keys in TOML's spelling. */
@@ -179,7 +181,13 @@ export const declaredPipeline = v.strictObject({
     ),
   ),
   ...LOAD_ENTRIES,
-  source: optionalText("the query, in the SQL of the source's database"),
+  source: v.optional(
+    v.pipe(
+      v.string("expected the query as a text"),
+      v.nonEmpty(),
+      v.description("the query, in the SQL of the source's database"),
+    ),
+  ),
   source_table: sourceTable,
   column_map: v.optional(
     v.pipe(

@@ -10,6 +10,8 @@ import type {
   SourceOptionsOf,
   TargetOptionsOf,
 } from "./option_types.ts";
+import { LoadTarget, type LoadTargetOptions } from "./load_options.ts";
+import type { TableDefinition } from "./table_builder.ts";
 import { plainData, plainRecord, Sealed, sealedContent } from "./plain_data.ts";
 import { addDefinition } from "./registry.ts";
 
@@ -246,7 +248,36 @@ export function source(options: object): SourceDefinition {
 export function target<K extends Kind>(options: TargetArguments<K>): TargetDefinition;
 /** The same with a connection that is referred to by its name. */
 export function target(options: NamedTargetArguments): TargetDefinition;
-export function target(options: object): TargetDefinition {
+/**
+ * One of several targets of a declared pipeline: the table, how rows are brought into it, and where it is.
+ *
+ * @example
+ * ```ts
+ * import { bigint, pipeline, table, target } from "flow";
+ *
+ * const events = table("public.events", { event_id: bigint().primaryKey() });
+ * pipeline("fan_out", {
+ *   source: "SELECT * FROM raw.events",
+ *   sourceConnection: "raw_db",
+ *   targets: [
+ *     target(events, { mode: "append", connection: "warehouse" }),
+ *     target(events, { mode: "merge", connection: "archive" }),
+ *   ],
+ * });
+ * ```
+ */
+export function target<Column extends string>(
+  table: TableDefinition<Column>,
+  options?: LoadTargetOptions<NoInfer<Column>>,
+): LoadTarget;
+export function target(first: object, second: object = {}): TargetDefinition | LoadTarget {
+  // Only a table is sealed: the options of a streaming target are an object of the caller's.
+  if (sealedContent(first) === undefined) return streamingTarget(first);
+  const options = { table: first, ...second };
+  return new LoadTarget(`target (${Object.keys(options).join(", ")} set)`, plainRecord(options));
+}
+
+function streamingTarget(options: object): TargetDefinition {
   return new TargetDefinition(
     `target (${Object.keys(options).join(", ")} set)`,
     plainRecord(options),

@@ -34,7 +34,7 @@ interface ConnectionFile {
 
 /**
  * Finds connections by name: environment variable, `EMATIX_FLOW_DSN` for `default`, `./.ematix-flow.toml`,
- * `~/.ematix-flow/connections.toml`, then what modules registered. The first that has the name wins as a whole; nothing is merged.
+ * `~/.ematix-flow/connections.toml`, then what the pipeline file or modules registered. The first that has the name wins as a whole; nothing is merged.
  * So an operator can override by the environment or a file what a module registers. A typed connection that a
  * pipeline holds as an object is not looked up by name at all.
  *
@@ -43,12 +43,19 @@ interface ConnectionFile {
 export class ConnectionChain {
   readonly #host: ConfigHost;
   readonly #registered: readonly RawDefinition[];
+  readonly #inFile: readonly FoundConnection[];
   readonly #files = new Map<string, Promise<TomlDocument | undefined>>();
   readonly #notices: string[] = [];
 
-  constructor(host: ConfigHost, registered: readonly RawDefinition[]) {
+  /** `inFile` are the connections of the pipeline file itself. */
+  constructor(
+    host: ConfigHost,
+    registered: readonly RawDefinition[],
+    inFile: readonly FoundConnection[] = [],
+  ) {
     this.#host = host;
     this.#registered = registered;
+    this.#inFile = inFile;
   }
 
   /** What is worth telling about the configuration, such as a file with passwords that everybody may read. */
@@ -66,7 +73,7 @@ export class ConnectionChain {
       const found = (await this.#fromFile(file)).get(name);
       if (found !== undefined) return found;
     }
-    return this.#fromModule(name);
+    return this.#inFile.find((connection) => connection.name === name) ?? this.#fromModule(name);
   }
 
   /** Every connection that can be seen, the winners only, by name. Variables of the environment are not filled in. */
@@ -85,6 +92,7 @@ export class ConnectionChain {
     for (const file of this.#connectionFiles()) {
       for (const [name, connection] of await this.#fromFile(file)) add(name, connection);
     }
+    for (const connection of this.#inFile) add(connection.name ?? "", connection);
     // Two that share a name are an error for who uses the name, not for who lists.
     for (const definition of this.#registered) {
       add(definition.name, registeredConnection(definition));
@@ -104,6 +112,7 @@ export class ConnectionChain {
     const looked = [
       ...envNamesOf(name).map((variable) => `env var ${variable}`),
       ...this.#connectionFiles().map((file) => file.shown),
+      ...this.#inFile.slice(0, 1).map(({ from }) => `[connections] of ${from}`),
       "connections registered by modules",
     ];
     const flags = await this.#missingFlags(name);
@@ -257,17 +266,25 @@ function checkFile({ value, place }: TomlDocument): void {
   for (const key of Object.keys(value)) {
     if (key !== "connections") addUnknownKey(problems, place, [key], ["connections"]);
   }
-  const connections = value["connections"] ?? {};
+  checkConnections(problems, place, value["connections"] ?? {});
+  problems.throwIfAny();
+}
+
+/** Adds a problem where `connections` are no `[connections.NAME]` tables. */
+export function checkConnections(
+  problems: ProblemList,
+  place: Place,
+  connections: unknown,
+): void {
   if (!isRecord(connections)) {
     problems.add(place, ["connections"], "expected tables such as [connections.warehouse]");
-  } else {
-    for (const [name, connection] of Object.entries(connections)) {
-      if (isRecord(connection)) continue;
-      const path = ["connections", name];
-      problems.add(place, path, "expected a table with kind and url, or the kind's own options");
-    }
+    return;
   }
-  problems.throwIfAny();
+  for (const [name, connection] of Object.entries(connections)) {
+    if (isRecord(connection)) continue;
+    const path = ["connections", name];
+    problems.add(place, path, "expected a table with kind and url, or the kind's own options");
+  }
 }
 
 function hasLiteralSecret(value: unknown, key = ""): boolean {

@@ -98,8 +98,14 @@ class TableChecks {
     if ("problem" in found) this.#addType(name, found.problem, found.hint);
     if (isPrimaryKey && nullable === true) {
       const key = (one: string) => keyName(one, this.#raw.place.spelling);
-      const message = `a column of the primary key takes no NULL, and ${key("nullable")} contradicts`;
-      this.#add([name, "nullable"], message, `leave out ${key("nullable")} or ${key("primary_key")}`);
+      const message = `a column of the primary key takes no NULL, and ${
+        key("nullable")
+      } contradicts`;
+      this.#add(
+        [name, "nullable"],
+        message,
+        `leave out ${key("nullable")} or ${key("primary_key")}`,
+      );
     }
     if ("problem" in found) {
       return { name, type: "VARCHAR", nullable: nullable ?? false, normalizers: normalize };
@@ -129,7 +135,9 @@ class TableChecks {
     const isText = type === "VARCHAR" || (isTimeType(type) && later.includes("parse_timestamp"));
     if (isText) return;
     const hint = isTimeType(type)
-      ? `put ${keyName("parse_timestamp", this.#raw.place.spelling)} behind it, if the source gives texts`
+      ? `put ${
+        keyName("parse_timestamp", this.#raw.place.spelling)
+      } behind it, if the source gives texts`
       : "declare the column as text, or leave it out";
     this.#add(path, `${shown} applies to texts, and the column is of type ${type}`, hint);
   }
@@ -140,7 +148,11 @@ class TableChecks {
       const plain = name.toLowerCase();
       const first = seen.get(plain);
       if (OWN_COLUMNS.includes(plain)) {
-        this.#add([name], "flow adds a column of this name itself", "leave it out, or rename yours");
+        this.#add(
+          [name],
+          "flow adds a column of this name itself",
+          "leave it out, or rename yours",
+        );
       } else if (first !== undefined) {
         const message = `differs from column '${first}' in upper and lower case only`;
         this.#add([name], message, "databases take them for the same name: rename one");

@@ -1,14 +1,25 @@
 import type { Connector, Options } from "../core/connector.ts";
 import { FlowError } from "../core/error.ts";
 import { redactUrl } from "../core/secret.ts";
-import type { ConnectionListing, DefinitionInput, PipelineListing } from "../core/request.ts";
+import type { DefinitionListing } from "../core/batch_request.ts";
+import type { BatchSpec } from "../core/batch_spec.ts";
+import type {
+  ConnectionListing,
+  DefinitionInput,
+  PipelineListing,
+  RawDefinition,
+} from "../core/request.ts";
 import type { StreamingSpec } from "../core/spec.ts";
-import { ConnectionChain } from "./connection_chain.ts";
+import type { RawBatch, TableSet } from "./batch.ts";
+import { BatchDefinitions } from "./batch_definitions.ts";
+import { ConnectionChain, type FoundConnection } from "./connection_chain.ts";
 import { connectionListing } from "./connection_listing.ts";
+import { declaredFile } from "./declared_file.ts";
 import { resolveConnection, type ResolveContext } from "./endpoint.ts";
 import { type ConfigHost, denoHost } from "./host.ts";
-import { isRecord, nearestName } from "./key_names.ts";
-import { originText, ProblemList, wholePlace } from "./problem.ts";
+import { isRecord } from "./key_names.ts";
+import { pickDefinition } from "./pick_definition.ts";
+import { ProblemList, wholePlace } from "./problem.ts";
 import { type RawPipeline, streamingSpec } from "./streaming.ts";
 import { parseToml } from "./toml_document.ts";
 
@@ -46,10 +57,12 @@ export async function loadDefinitions(
   const registered = input?.from === "module"
     ? input.definitions.filter((definition) => definition.kind === "connection")
     : [];
-  const chain = new ConnectionChain(host, registered);
-  const pipelines = input === undefined ? [] : await rawPipelines(input, host);
-  return new Definitions(pipelines, { connectors: options.connectors, chain, host });
+  const raw = input === undefined ? NOTHING : await rawInput(input, host);
+  const chain = new ConnectionChain(host, registered, raw.connections);
+  return new Definitions(raw, { connectors: options.connectors, chain, host });
 }
+
+const NOTHING: RawInput = { streaming: [], declared: [] };
 
 function definedOnly(options: LoadOptions): Partial<ConfigHost> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
@@ -58,10 +71,14 @@ function definedOnly(options: LoadOptions): Partial<ConfigHost> {
 /** The pipelines and connections of one input. */
 export class Definitions {
   readonly #pipelines: readonly RawPipeline[];
+  readonly #declared: BatchDefinitions;
   readonly #context: Omit<ResolveContext, "problems">;
 
-  constructor(pipelines: readonly RawPipeline[], context: Omit<ResolveContext, "problems">) {
-    this.#pipelines = pipelines;
+  /** Made by {@link loadDefinitions}. */
+  constructor(raw: RawInput, context: Omit<ResolveContext, "problems">) {
+    this.#pipelines = raw.streaming;
+    const names = raw.streaming.map(({ name }) => name);
+    this.#declared = new BatchDefinitions(raw.declared, raw.tables, names);
     this.#context = context;
   }
 
@@ -75,7 +92,32 @@ export class Definitions {
    * `definition_invalid`.
    */
   async streaming(name?: string): Promise<StreamingSpec> {
-    return await streamingSpec(this.#pick(name), { ...this.#context, problems: new ProblemList() });
+    const pipeline = pickDefinition(this.#pipelines, name, {
+      kind: "streaming pipeline",
+      noneHint: "call streamingPipeline(name, {…}) at the top of the module",
+      others: this.#declared.names,
+      othersHint: (other) => `'${other}' is a declared pipeline: run it with flow run`,
+    });
+    return await streamingSpec(pipeline, { ...this.#context, problems: new ProblemList() });
+  }
+
+  /**
+   * The validated declared pipeline of that name; without a name the only one. Throws `pipeline_unknown`, `pipeline_name_missing`,
+   * `definition_invalid` or `dependency_cycle`.
+   */
+  async batch(name?: string): Promise<BatchSpec> {
+    return await this.#declared.one(name, this.#context);
+  }
+
+  /** All declared pipelines, in the order of the input, validated together. Throws `definition_invalid` or `dependency_cycle`. */
+  async batchAll(): Promise<readonly BatchSpec[]> {
+    return await this.#declared.all(this.#context);
+  }
+
+  /** The pipelines of both kinds, without resolving their connections. */
+  listAll(): readonly DefinitionListing[] {
+    const streaming = this.#pipelines.map(({ name }) => ({ name, kind: "streaming" } as const));
+    return [...this.#declared.list(), ...streaming];
   }
 
   /** All streaming pipelines, without resolving their connections. */
@@ -111,62 +153,23 @@ export class Definitions {
     const { shown } = connectionListing(found, [connector]);
     return { name, kind: connector.kind, options, shown };
   }
-
-  #pick(name: string | undefined): RawPipeline {
-    const names = this.#pipelines.map((pipeline) => pipeline.name);
-    if (name === undefined) {
-      const [only, another] = this.#pipelines;
-      if (only !== undefined && another === undefined) return only;
-      throw new FlowError(
-        only === undefined
-          ? "no streaming pipeline is defined"
-          : `which streaming pipeline? There are ${names.length}: ${names.join(", ")}`,
-        {
-          code: only === undefined ? "pipeline_unknown" : "pipeline_name_missing",
-          domain: "user",
-          hint: only === undefined
-            ? "call streamingPipeline(name, {…}) at the top of the module"
-            : "give its name",
-        },
-      );
-    }
-    const [found, again] = this.#pipelines.filter((pipeline) => pipeline.name === name);
-    if (found === undefined) {
-      const near = nearestName(name, names);
-      throw new FlowError(
-        `no streaming pipeline named '${name}' is registered (known: ${
-          names.join(", ") || "none"
-        })`,
-        {
-          code: "pipeline_unknown",
-          domain: "user",
-          ...(near === undefined ? {} : { hint: `did you mean ${near}?` }),
-        },
-      );
-    }
-    if (again !== undefined) {
-      const problems = new ProblemList();
-      const first = originText(found.place.locate([]));
-      problems.add(
-        again.place,
-        [],
-        `a streaming pipeline named '${name}' is defined twice; the first is at ${first}`,
-        "give each pipeline a name of its own",
-      );
-      problems.throwIfAny();
-    }
-    return found;
-  }
 }
 
-async function rawPipelines(
-  input: DefinitionInput,
-  host: ConfigHost,
-): Promise<readonly RawPipeline[]> {
+/** The pipelines of both kinds of one input, and the connections beside them. */
+interface RawInput {
+  readonly streaming: readonly RawPipeline[];
+  readonly declared: readonly RawBatch[];
+  readonly tables?: TableSet;
+  readonly connections?: readonly FoundConnection[];
+}
+
+async function rawInput(input: DefinitionInput, host: ConfigHost): Promise<RawInput> {
   if (input.from === "module") {
-    return input.definitions.filter((definition) => definition.kind === "streaming_pipeline").map((
-      { name, value, origin },
-    ) => ({ name, value, place: wholePlace(origin, "module") }));
+    const ofKind = (kind: RawDefinition["kind"]) =>
+      input.definitions.filter((definition) => definition.kind === kind).map((
+        { name, value, origin },
+      ) => ({ name, value, place: wholePlace(origin, "module") }));
+    return { streaming: ofKind("streaming_pipeline"), declared: ofKind("pipeline") };
   }
   const file = input.from === "toml_file" ? input.path : input.name;
   const text = input.from === "toml_file" ? await host.readFile(input.path) : input.text;
@@ -178,9 +181,18 @@ async function rawPipelines(
       details: { file },
     });
   }
-  const { value, place } = parseToml(text, file);
+  const document = parseToml(text, file);
+  const declared = declaredFile(document, file);
+  if (declared !== undefined) {
+    const { pipelines, tables, connections } = declared;
+    return { streaming: [], declared: pipelines, tables, connections };
+  }
+  const { value, place } = document;
   const name = value["pipeline_name"];
-  return [{ name: typeof name === "string" ? name : file, value, place }];
+  return {
+    streaming: [{ name: typeof name === "string" ? name : file, value, place }],
+    declared: [],
+  };
 }
 
 function blocksOf(

@@ -8,6 +8,7 @@ import type {
   kafkaSourceOptions,
   kafkaTargetOptions,
 } from "../connectors/kafka/options.ts";
+import type { mysqlConnectionOptions } from "../connectors/mysql/options.ts";
 import type {
   connectionOptions as objectStoreLocalConnectionOptions,
   sourceOptions as objectStoreLocalSourceOptions,
@@ -34,6 +35,11 @@ interface KindEntries {
   };
   readonly postgres: {
     readonly connection: typeof postgresConnectionOptions;
+    readonly source: None;
+    readonly target: None;
+  };
+  readonly mysql: {
+    readonly connection: typeof mysqlConnectionOptions;
     readonly source: None;
     readonly target: None;
   };

@@ -49,9 +49,13 @@ export function table<Column extends string = string>(
     throw new FlowError(`table(${JSON.stringify(name)}): this is no table's name`, {
       code: "definition_invalid",
       domain: "user",
-      hint: 'give "name", "schema.name" or ["schema", "name"]; a name with dots stands in double quotes',
+      hint:
+        'give "name", "schema.name" or ["schema", "name"]; a name with dots stands in double quotes',
     });
   }
   const content = plainRecord({ ...ref, columns, ...options, origin });
-  return new TableDefinition(`table ${[ref["schema"], ref["name"]].filter(Boolean).join(".")}`, content);
+  return new TableDefinition(
+    `table ${[ref["schema"], ref["name"]].filter(Boolean).join(".")}`,
+    content,
+  );
 }

@@ -4,6 +4,7 @@ import { datagenConnector } from "./datagen/connector.ts";
 import { duckdbConnector } from "./duckdb/connector.ts";
 import { kafkaConnector } from "./kafka/connector.ts";
 import { memoryConnector } from "./memory/connector.ts";
+import { mysqlConnector } from "./mysql/connector.ts";
 import { objectStoreLocalConnector } from "./object_store_local/connector.ts";
 import { postgresConnector } from "./postgres/connector.ts";
 import { sqliteConnector } from "./sqlite/connector.ts";
@@ -15,6 +16,7 @@ export const connectors: readonly Connector[] = [
   datagenConnector,
   memoryConnector,
   postgresConnector,
+  mysqlConnector,
   duckdbConnector,
   sqliteConnector,
 ];

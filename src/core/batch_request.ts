@@ -169,7 +169,7 @@ export type BatchResult =
   | { readonly did: "preview"; readonly preview: PipelinePreview }
   | { readonly did: "validate"; readonly reports: readonly ValidationReport[] }
   | { readonly did: "runs_list"; readonly runs: readonly RunRecord[] }
-  | { readonly did: "runs_show"; readonly run: RunRecord | undefined }
+  | { readonly did: "runs_show"; readonly run: RunRecord }
   | { readonly did: "run_lines"; readonly lines: readonly RunLogLine[] }
   /** The output itself went through `RunHooks.output`. */
   | { readonly did: "sql" };

@@ -84,7 +84,13 @@ export interface Dialect {
   /** `ALTER TABLE … ADD COLUMN`; the column takes NULL. */
   addColumn(table: string, name: string, columnType: string): string;
   /** Changes a column's type to one that holds all its values; undefined where the database does not keep types (SQLite) or cannot change them. */
-  widenColumn(table: string, name: string, columnType: string): string | undefined;
+  widenColumn(
+    table: string,
+    name: string,
+    columnType: string,
+    /** Whether the column takes NULL now: MySQL has to be told again. Left out: it does. */
+    nullable?: boolean,
+  ): string | undefined;
   /** DDL takes part in transactions (MySQL commits before it). */
   readonly transactionalDdl: boolean;
   /** A query used twice within one transaction gives the same rows, and reads do not lock: modes may use it in place instead of staging it. */

@@ -58,7 +58,8 @@ export interface Sink {
   /** Starts the transaction of an epoch (numbers rise by one within a run). */
   begin(epoch: number): Promise<void>;
   /**
-   * Writes the rows of one batch, creating the table where it is missing (unless `create = false`) and adding columns in mid-stream.
+   * Writes the rows of one batch, creating the table where it is missing (unless `create = false`), adding columns in mid-stream, and giving
+   * columns that the sink itself made wider types where the values need it.
    * Rows that do not fit one by one (type, length, NUL, constraint) are returned, the others are written. A column that cannot fit at
    * all is an error naming it. For targets that are not transactional the rows are durable when this returns.
    */

@@ -8,6 +8,8 @@ import type {
   RunStatus,
 } from "../core/run_log.ts";
 
+/** Records that are kept; of more, the last ones. */
+const MAX_RECORDS = 20_000;
 /** Lines of one run that are kept; of a run that writes more, the last ones. */
 const MAX_LINES = 10_000;
 
@@ -25,7 +27,7 @@ export class MemoryRunLog implements RunLog {
 
   start(record: RunRecord): Promise<void> {
     if (this.#records.has(record.runId)) return Promise.reject(runIdTaken(record.runId));
-    this.#records.set(record.runId, record);
+    this.#keep(record);
     return Promise.resolve();
   }
 
@@ -41,7 +43,7 @@ export class MemoryRunLog implements RunLog {
   }
 
   finish(record: RunRecord): Promise<void> {
-    this.#records.set(record.runId, record);
+    this.#keep(record);
     return Promise.resolve();
   }
 
@@ -106,6 +108,14 @@ export class MemoryRunLog implements RunLog {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  #keep(record: RunRecord): void {
+    this.#records.set(record.runId, record);
+    const [oldest] = this.#records.keys();
+    if (this.#records.size <= MAX_RECORDS || oldest === undefined) return;
+    this.#records.delete(oldest);
+    this.#lines.delete(oldest);
   }
 
   #newest(pipelines: readonly string[], statuses: readonly RunStatus[]): Map<string, RunRecord> {

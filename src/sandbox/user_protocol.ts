@@ -38,7 +38,7 @@ const Message = v.variant("type", [
   v.object({
     type: v.literal("definitions"),
     definitions: v.array(v.object({
-      kind: v.picklist(["streaming_pipeline", "connection"]),
+      kind: v.picklist(["streaming_pipeline", "pipeline", "connection"]),
       name: v.string(),
       value: v.record(v.string(), v.unknown()),
       origin: v.object({

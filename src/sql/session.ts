@@ -8,6 +8,7 @@ import {
 import { FlowError } from "../core/error.ts";
 import { type Column, quoteLiteral } from "../core/schema.ts";
 import type { Session, SqlValue } from "../core/session.ts";
+import { doubleText, floatText } from "./number_text.ts";
 
 const READ_PIECE_BYTES = 1 << 20;
 let exports = 0;
@@ -213,32 +214,9 @@ function toSqlValue(value: DuckDBValue): SqlValue {
 
 function exactValue(value: SqlValue, type: DuckDBTypeId | undefined): SqlValue {
   if (typeof value !== "number") return value;
-  if (type === DuckDBTypeId.DOUBLE) return doubleText(value, String(value));
-  if (type === DuckDBTypeId.FLOAT) return doubleText(value, shortestFloat(value));
+  if (type === DuckDBTypeId.DOUBLE) return doubleText(value);
+  if (type === DuckDBTypeId.FLOAT) return floatText(value);
   return BigInt(value);
-}
-
-/** The text that DuckDB writes for a DOUBLE: `1.0`, `1e+16`, `inf`. */
-function doubleText(value: number, shortest: string): string {
-  if (Number.isNaN(value)) return "nan";
-  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  if (Object.is(value, -0)) return "-0.0";
-  const [digits = "", exponentText = "0"] = Number(shortest).toExponential().split("e");
-  const exponent = Number(exponentText);
-  if (exponent < -4 || exponent >= 16) {
-    return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
-  }
-  const decimals = Math.max(1, digits.replace(/[-.]/g, "").length - 1 - exponent);
-  return Number(shortest).toFixed(decimals);
-}
-
-/** The fewest digits that give the 32-bit number again. */
-function shortestFloat(value: number): string {
-  for (let precision = 1; precision < 9; precision += 1) {
-    const text = value.toPrecision(precision);
-    if (Math.fround(Number(text)) === value) return text;
-  }
-  return value.toPrecision(9);
 }
 
 const USER_ERRORS = /^(Parser|Binder|Catalog|Permission|Invalid Input|Not implemented|Invalid)\b/;

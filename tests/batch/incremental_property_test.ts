@@ -50,18 +50,18 @@ async function holdsTheSource(
   const keyed = way === "keys";
   const session = await deps.openDatabase(place.connection).connect(deps.signal);
   const time = place.kind === "mysql" ? "DATETIME(6)" : "TIMESTAMP";
-  await session.run(`CREATE TABLE ${source} (id INTEGER, at ${time}, v INTEGER)`);
+  await session.run(`CREATE TABLE ${source} (id INTEGER, seen_at ${time}, v INTEGER)`);
   const table = declaredTable(name, [
     column("id", "INTEGER", { nullable: false }),
-    column("at", "TIMESTAMP"),
+    column("seen_at", "TIMESTAMP"),
     column("v", "INTEGER"),
   ], keyed ? { primaryKey: ["id"] } : {});
   const target = batchTarget(place, table, {
     mode: "incremental",
-    incrementalColumn: "at",
+    incrementalColumn: "seen_at",
     ...(keyed ? { overlapSeconds: OVERLAP_SECONDS } : { tieBreakColumn: "id" }),
   });
-  const spec = batchSpec(place, `SELECT id, at, v FROM ${source}`, [target], { name });
+  const spec = batchSpec(place, `SELECT id, seen_at, v FROM ${source}`, [target], { name });
   const rows = new Map<number, { at: number; v: number }>();
   const start = Date.UTC(2026, 0, 1) * 1000;
   let newest = start;
@@ -84,14 +84,14 @@ async function holdsTheSource(
       } else {
         rows.set(id, { at: stamp, v });
         await session.run(
-          `UPDATE ${source} SET at = '${timeText(stamp)}', v = ${v} WHERE id = ${id}`,
+          `UPDATE ${source} SET seen_at = '${timeText(stamp)}', v = ${v} WHERE id = ${id}`,
         );
       }
     }
     await runPipeline(spec, deps);
-    const now = await session.rows(`SELECT id, at, v FROM ${name} ORDER BY id`);
+    const now = await session.rows(`SELECT id, seen_at, v FROM ${name} ORDER BY id`);
     assert.deepEqual(
-      now.map((one) => `${one["id"]} ${padded(String(one["at"]))} ${one["v"]}`),
+      now.map((one) => `${one["id"]} ${padded(String(one["seen_at"]))} ${one["v"]}`),
       [...rows].toSorted(([a], [b]) => a - b).map(([id, { at, v }]) =>
         `${id} ${timeText(at)} ${v}`
       ),

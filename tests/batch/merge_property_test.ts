@@ -25,7 +25,7 @@ const row: fc.Arbitrary<Row> = fc.record({
   }),
   a: fc.option(fc.constantFrom("", "x", "X", "x ", "it's", "é")),
   b: fc.option(fc.integer({ min: -2, max: 2 })),
-});
+}, { noNullPrototype: true });
 
 const runs = fc.array(
   fc.record({

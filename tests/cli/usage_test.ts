@@ -97,6 +97,76 @@ const USAGE_ERRORS: readonly (readonly [line: string, stderr: string])[] = [
     "error: which connection is to be checked?\nhint: flow connections check NAME\n",
   ],
   [
+    "run",
+    "error: 'flow run' needs a pipeline\nhint: flow run FILE.toml NAME, or flow run --module M NAME\n",
+  ],
+  [
+    "run nightly",
+    "error: where is the pipeline 'nightly' defined?\nhint: flow run FILE.toml nightly, or flow run --module M nightly\n",
+  ],
+  [
+    "run p.toml a b",
+    "error: 'flow run' takes one pipeline, but 2 are named: a, b\nhint: start a flow run for each\n",
+  ],
+  [
+    "run p.toml a --restate-from 2026-02-30",
+    "error: --restate-from is '2026-02-30', but takes a date or time in ISO-8601\nhint: correct the value of --restate-from\n",
+  ],
+  [
+    "run p.toml a --run-log x.db --run-log-path y.db",
+    "error: --run-log x.db and --run-log-path y.db contradict one another\nhint: leave one of them out\n",
+  ],
+  [
+    "run p.toml a --run-log-url x.db --no-run-log",
+    "error: --run-log-url and --no-run-log contradict one another\nhint: leave one of them out\n",
+  ],
+  [
+    "run-due",
+    "error: 'flow run-due' needs pipelines\nhint: flow run-due FILE.toml, or flow run-due --module M\n",
+  ],
+  [
+    "run-due p.toml --now tomorrow",
+    "error: --now is 'tomorrow', but takes a time in ISO-8601\nhint: correct the value of --now\n",
+  ],
+  [
+    "list",
+    "error: 'flow list' needs pipelines\nhint: flow list FILE.toml, or flow list --module M\n",
+  ],
+  [
+    "runs lsit",
+    "error: unknown command 'flow runs lsit'\nhint: did you mean flow runs list?\n",
+  ],
+  ["runs show", "error: which run is to be shown?\nhint: flow runs show RUN_ID\n"],
+  [
+    "runs show x --limit 3",
+    "error: --limit has no effect with 'flow runs show'\nhint: leave --limit out\n",
+  ],
+  [
+    "runs list --since yesterday",
+    "error: --since is 'yesterday', but takes a time in ISO-8601, or an age such as 90m, 24h or 7d\n" +
+    "hint: correct the value of --since\n",
+  ],
+  [
+    "logs",
+    "error: 'flow logs' needs the id of a run\nhint: flow logs RUN_ID; see flow runs list\n",
+  ],
+  [
+    "sql SELECT 1",
+    "error: 'flow sql' takes one query, but there are 2 words\nhint: put the query into quotes\n",
+  ],
+  [
+    "sql x --format jsno",
+    "error: --format is 'jsno', but takes table, json, csv, arrow or parquet\nhint: did you mean --format json?\n",
+  ],
+  [
+    "sql x --limit 3 --format csv",
+    "error: --limit has no effect with --format csv\nhint: write LIMIT into the query\n",
+  ],
+  [
+    "sql x --register orders",
+    "error: --register is 'orders', but takes NAME=PATH\nhint: for example --register orders=orders.parquet\n",
+  ],
+  [
     "help exitcodes",
     "error: there is no help on 'exitcodes'\nhint: did you mean flow help exit-codes?\n",
   ],

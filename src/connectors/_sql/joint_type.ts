@@ -72,7 +72,7 @@ export function jointTypes(
   if (kind === "nested" || otherKind === "nested") {
     if (kind === "time" || kind === "single") return ["VARCHAR"];
     const joint = kind === otherKind ? jointNested(from, other, scale) : undefined;
-    return joint === undefined ? ["JSON"] : [joint, "JSON"];
+    return joint === undefined || joint === "JSON" ? ["JSON"] : [joint, "JSON"];
   }
   const found = isNumber(kind) && isNumber(otherKind)
     ? jointNumbers(from, other, scale)
@@ -155,6 +155,7 @@ function jointNode(
     return known.length < fields.length ? undefined : { kind: "struct", fields: known };
   }
   if (isNamed(from, "VARCHAR") || isNamed(from, "JSON")) return from;
+  if (kindOf(from) === "nested" && kindOf(other) === "nested") return parseType("JSON");
   const [first] = jointTypes(typeText(from), typeText(other), scale);
   return first === undefined ? undefined : parseType(first);
 }

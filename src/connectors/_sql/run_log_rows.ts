@@ -49,11 +49,16 @@ export function runValues(record: RunRecord): (string | number | null)[] {
     record.startedAt,
     record.finishedAt ?? null,
     record.heartbeatAt ?? null,
-    record.reason ?? null,
-    record.error?.message ?? null,
+    plain(record.reason),
+    plain(record.error?.message),
     "pipeline",
     JSON.stringify(extras),
   ];
+}
+
+/** Postgres takes no NUL in a text. */
+function plain(text: string | undefined): string | null {
+  return text?.replaceAll("\0", "\ufffd") ?? null;
 }
 
 /** The record of a row, also of one that an older system wrote. */

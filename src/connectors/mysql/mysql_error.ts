@@ -36,7 +36,21 @@ const GUARD_TYPE = /char_length\('flow: ([^']*)'\)/i;
 const AUTHENTICATION = new Set([1045, 1251, 1698, 1524, 1862, 3118, 3159, 3955]);
 const RIGHTS = new Set([1044, 1142, 1143, 1227, 1290, 1370, 1410, 1792, 1836, 3619]);
 const BUSY = new Set([1020, 1205, 1213, 1637, 1969, 3024, 3058, 3132, 3572]);
-const GONE = new Set([1040, 1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1927]);
+const GONE = new Set([
+  1040,
+  1053,
+  1077,
+  1079,
+  1080,
+  1152,
+  1158,
+  1159,
+  1160,
+  1161,
+  1203,
+  1226,
+  1927,
+]);
 const FULL = new Set([1021, 1037, 1038, 1041, 1114, 1206]);
 /** Values and constraints; 1690, 1441 and 3140 come from expressions, the others from columns. */
 const VALUES = new Set([
@@ -154,7 +168,8 @@ function serverFailure(error: ServerError, doing: string, address: MysqlAddress)
     return fail({
       code: "load_rejected",
       domain: "user",
-      hint: "find it by selecting the column's values that are not of this type, and correct it in the query",
+      hint:
+        "find it by selecting the column's values that are not of this type, and correct it in the query",
     }, shown);
   }
   if (VALUES.has(errno)) {

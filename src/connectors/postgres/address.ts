@@ -13,6 +13,8 @@ export interface PostgresAddress {
   /** `localhost:5432/shop`, never a credential. */
   readonly shown: string;
   readonly user: string;
+  /** Settings that the url gives the session (`-csearch_path=shop`); empty without. */
+  readonly serverOptions: string;
 }
 
 /**
@@ -28,7 +30,16 @@ export function postgresAddress(given: Options): PostgresAddress {
     newClient,
     shown: `${probe.host}:${probe.port}/${probe.database ?? ""}`,
     user: probe.user ?? "",
+    serverOptions: serverOptions(probe),
   };
+}
+
+/** The driver keeps them where its types do not tell. */
+function serverOptions(client: pg.Client): string {
+  const { connectionParameters } = client as unknown as {
+    connectionParameters: { options?: string | null };
+  };
+  return connectionParameters.options ?? "";
 }
 
 function clientConfig(options: PostgresOptions): pg.ClientConfig {

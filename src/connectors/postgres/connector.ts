@@ -1,18 +1,20 @@
 import type { ConnectionCheck, Connector, Options } from "../../core/connector.ts";
 import { postgresAddress } from "./address.ts";
 import { PostgresConnection } from "./connection.ts";
+import { PostgresDatabase } from "./database.ts";
 import { postgresConnectionOptions } from "./options.ts";
 import { toPostgresError } from "./postgres_error.ts";
 import { PostgresRunLog } from "./run_log.ts";
 import { PostgresSink } from "./sink.ts";
 
-/** PostgreSQL 12 and later as a target. */
+/** PostgreSQL 12 and later as a target, and as the database of declared pipelines. */
 export const postgresConnector: Connector = {
   kind: "postgres",
   connectionOptions: postgresConnectionOptions,
   targetNeedsTable: true,
   urlSchemes: ["postgres", "postgresql"],
   createSink: (request) => new PostgresSink(request),
+  openDatabase: (options, context) => new PostgresDatabase(options, context),
   openRunLog: (location, context) => new PostgresRunLog(location, context),
   check,
 };

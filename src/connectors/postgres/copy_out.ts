@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Connection } from "pg";
 import { FrameCutter } from "./frame_cutter.ts";
 
@@ -91,7 +92,8 @@ export class CopyOut {
     const part = this.#cutter.cut(chunk, (type, frame) => {
       // The driver goes on as if nothing had been between; it may send the next statement right here.
       if (type === READY_FOR_QUERY) this.#leave();
-      for (const listener of this.#driver) listener(frame);
+      const message = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+      for (const listener of this.#driver) listener(message);
     });
     if (part === undefined || this.#discards) return;
     this.#waiting.push(part);

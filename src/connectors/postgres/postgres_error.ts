@@ -7,6 +7,11 @@ export interface ServerError extends Error {
   readonly severity: string;
   readonly detail?: string;
   readonly hint?: string;
+  readonly position?: string;
+  readonly where?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly constraint?: string;
 }
 
 /** True for an error that the server sent, as opposed to one of the connection. */

@@ -181,7 +181,9 @@ export class PostgresRunLog implements RunLog {
   async lines(runId: string, tail?: number): Promise<readonly RunLogLine[]> {
     const rows = await this.#query(
       "read",
-      `SELECT ${utc("at")}, level, text FROM (SELECT seq, at, level, text FROM ematix_flow.run_log_lines ` +
+      `SELECT ${
+        utc("at")
+      }, level, text FROM (SELECT seq, at, level, text FROM ematix_flow.run_log_lines ` +
         "WHERE run_id = $1 ORDER BY seq DESC LIMIT $2) AS r ORDER BY seq",
       [runId, tail ?? null],
     );
@@ -297,7 +299,7 @@ export class PostgresRunLog implements RunLog {
     return runLogUnavailable(
       doing,
       this.shown,
-      toPostgresError(error, `${doing} the run log`, this.#address),
+      toPostgresError(error, "keep runs", this.#address),
     );
   }
 }

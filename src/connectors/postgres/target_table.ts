@@ -6,8 +6,8 @@ import { qualifiedName, shownName } from "./catalog.ts";
 import type { PostgresConnection } from "./connection.ts";
 import { postgresType } from "./type_map.ts";
 
-/** Postgres cuts longer names without an error. */
-const MAX_NAME_BYTES = 63;
+/** Longest name; Postgres cuts longer ones without an error. */
+export const MAX_NAME_BYTES = 63;
 
 /** Creates the table (and its schema) from a batch's columns, `keys` being its primary key. Within the open transaction. */
 export async function createTable(

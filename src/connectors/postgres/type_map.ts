@@ -51,10 +51,9 @@ export function postgresType(engineType: string): string {
 
 /** {@link engineType} of a type that {@link postgresType} gave. */
 export function engineTypeOf(postgresType: string): string | undefined {
-  const [, name = postgresType, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(postgresType) ??
-    [];
-  if (precision === undefined) return engineType(CATALOGUE_NAMES[name] ?? name, -1);
-  return engineType("numeric", (Number(precision) << 16 | Number(scale)) + 4);
+  const decimal = /^numeric\((\d+),(\d+)\)$/.exec(postgresType);
+  if (decimal === null) return engineType(CATALOGUE_NAMES[postgresType] ?? postgresType, -1);
+  return engineType("numeric", (Number(decimal[1]) << 16 | Number(decimal[2])) + 4);
 }
 
 const CATALOGUE_NAMES: Readonly<Record<string, string>> = {

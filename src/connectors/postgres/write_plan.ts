@@ -1,11 +1,8 @@
-import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
-import { castExpression, isNested } from "../_sql/cast.ts";
 import type { RowCheck } from "../_sql/row_fit.ts";
 import type { ShapedTable } from "../_sql/table_shape.ts";
-import { targetTypeMismatch } from "../_sql/target_error.ts";
-import { markedCast } from "../_sql/widening.ts";
 import type { PostgresColumn, PostgresTable } from "./catalog.ts";
+import { wireValue } from "./wire_value.ts";
 
 /** How the rows of batches with certain columns get into the table. */
 export interface WritePlan {
@@ -48,7 +45,7 @@ export function planWrite(
   const casts: RowCheck[] = [];
   const checks: RowCheck[] = [];
   const columns = shaped.map.pairs.map(({ column, target }): PlannedColumn => {
-    const cast = castTo(names, column, target);
+    const cast = wireValue(names.shown, column, target);
     if (cast.badCondition !== undefined) {
       const reason = `does not fit ${target.nativeType}`;
       casts.push({ condition: cast.badCondition, reason: reasonWithValue(column, reason) });
@@ -60,44 +57,11 @@ export function planWrite(
         reason: quoteLiteral(reason),
       });
     }
-    const wire = target.type === "BLOB" ? `('\\x' || lower(hex(${cast.expr})))` : cast.expr;
+    const wire = cast.expr;
     checks.push(...checksOf(column, target, wire));
     return { target, wire };
   });
   return { table: names.table, columns, casts, checks, keys };
-}
-
-function castTo(names: TableNames, column: Column, target: PostgresColumn) {
-  if (target.generated) {
-    throw new FlowError(
-      `column "${column.name}" cannot go into ${names.shown}."${target.name}": Postgres generates that column`,
-      {
-        code: "target_column_generated",
-        domain: "user",
-        hint: "leave the column out with [transform] sql",
-        details: { table: names.shown, column: column.name },
-      },
-    );
-  }
-  const name = quoteIdentifier(column.name);
-  // A numeric without precision holds any number, which the engine can only write as text.
-  const isAnyNumeric = target.opaque && target.typeName === "numeric";
-  const fits = !isAnyNumeric ||
-    castExpression(name, column.type, "DECIMAL(38,10)") !== undefined;
-  const cast = !fits
-    ? undefined
-    : target.widens
-    ? markedCast(column, target.type)
-    : castExpression(name, column.type, target.type);
-  if (cast !== undefined) return cast;
-  throw targetTypeMismatch(
-    names.shown,
-    column,
-    target,
-    isNested(column.type)
-      ? "make the target's column jsonb, or take the fields out with [transform] sql"
-      : "cast the column with [transform] sql, or change the target's type",
-  );
 }
 
 function checksOf(column: Column, target: PostgresColumn, wire: string): RowCheck[] {

@@ -68,6 +68,14 @@ export class SqliteClient {
     });
   }
 
+  /**
+   * Ends what the Worker is doing, if it does something; the connection is gone then, and its transaction rolled back. SQLite itself goes on
+   * in its thread until the statement gives its next row.
+   */
+  abort(reason: string): void {
+    if (this.#waiting.size > 0) this.#break(reason);
+  }
+
   /** Runs statements that give no rows. */
   async run(sql: string): Promise<void> {
     await this.call({ op: "run", sql });

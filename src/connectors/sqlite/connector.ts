@@ -3,6 +3,7 @@ import { FlowError } from "../../core/error.ts";
 import type { Sink } from "../../core/sink.ts";
 import { databaseFilePath } from "../_sql/file_path.ts";
 import { SqliteClient } from "./client.ts";
+import { openSqliteDatabase } from "./database.ts";
 import { otherSchema } from "./dead_letters.ts";
 import { sqliteConnectionOptions } from "./options.ts";
 import { SqliteRunLog } from "./run_log.ts";
@@ -15,6 +16,7 @@ export const sqliteConnector: Connector = {
   targetNeedsTable: true,
   urlSchemes: ["sqlite"],
   createSink,
+  openDatabase: openSqliteDatabase,
   openRunLog: (location, context) => new SqliteRunLog(location, context),
   check,
 };

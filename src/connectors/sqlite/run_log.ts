@@ -274,7 +274,8 @@ async function requireRunLog(path: string): Promise<void> {
     throw new FlowError("there is no such file", {
       code: "run_log_missing",
       domain: "user",
-      hint: "it is made by the first flow run or flow run-due; correct the path if it should be there",
+      hint:
+        "it is made by the first flow run or flow run-due; correct the path if it should be there",
     });
   }
 }

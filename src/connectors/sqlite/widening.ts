@@ -26,7 +26,12 @@ export function sqliteWidener(
 ): Widener<SqliteColumn> {
   return {
     stored: (type) => declaredType(declarationOf(type, table.strict), table.strict).engineType,
-    cast: (column, to) => Promise.resolve(markedCast(column, to)),
+    cast(column, to) {
+      // A strict table has no booleans: flow itself declares INTEGER for them there.
+      const isOwn = table.strict && column.type === "BOOLEAN" && to === "BIGINT";
+      const expr = quoteIdentifier(column.name);
+      return Promise.resolve(isOwn ? { expr } : markedCast(column, to));
+    },
     async holds(target, type) {
       if (await isReferenced(client, name)) return false;
       const conversion = conversionOf(target, type);

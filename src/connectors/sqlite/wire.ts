@@ -6,9 +6,14 @@ import { markedCast } from "../_sql/widening.ts";
 import { fitColumn, type FittedColumn, type RowCheck } from "../_sql/row_fit.ts";
 import type { SqliteColumn } from "./table.ts";
 
+/** A column of SQLite that takes values. */
+export type WireTarget =
+  & Omit<SqliteColumn, "declared" | "widens">
+  & Partial<Pick<SqliteColumn, "widens">>;
+
 /** A column on its way into SQLite. */
 export interface WireColumn extends FittedColumn {
-  readonly target: SqliteColumn;
+  readonly target: WireTarget;
   /** Engine expression of the value as text; NULL for NULL. */
   readonly text: string;
   /** SQLite's expression of the value from that of the text. */
@@ -24,12 +29,12 @@ const EXACT_DIGITS = 15;
  */
 export function wireColumn(
   column: Column,
-  target: SqliteColumn,
+  target: WireTarget,
   isKey: boolean,
 ): WireColumn | undefined {
   const source = parseType(column.type);
   const type = target.type === "ANY" ? ownType(source) : parseType(target.type);
-  const cast = sqliteCast(column, source, type, target.widens);
+  const cast = sqliteCast(column, source, type, target.widens ?? false);
   if (cast === undefined) return undefined;
   const fitted = fitColumn(column, target, cast, isKey);
   const wire = wireOf(cast.expr, type, target);
@@ -82,7 +87,7 @@ function sqliteCast(
 function wireOf(
   expr: string,
   type: TypeNode,
-  target: SqliteColumn,
+  target: WireTarget,
 ): Omit<WireColumn, keyof FittedColumn> {
   const text = (sql: string, taken = (value: string) => value) => ({ text: sql, taken });
   const asInteger = (value: string) => `CAST(${value} AS INTEGER)`;
@@ -114,9 +119,13 @@ function wireOf(
     case "TIMESTAMP_S":
     case "TIMESTAMP_MS":
     case "TIMESTAMP_NS":
-    case "TIMESTAMP WITH TIME ZONE":
       // JSON's text of a time has no escapes: only the quotes go.
       return text(`(${jsonValue(expr, type.name)})[2:-2]`);
+    case "TIMESTAMP WITH TIME ZONE":
+      // Always six decimals: `00.5Z` would come before `00Z`.
+      return text(
+        `regexp_replace((${jsonValue(expr, type.name)})[2:-2], '^([^.]{19})Z$', '\\1.000000Z')`,
+      );
     default:
       return text(`CAST(${expr} AS VARCHAR)`);
   }
@@ -125,7 +134,7 @@ function wireOf(
 /** Text that looks like a number becomes one in a column of numeric affinity, and loses what a double does not hold. */
 function affinityChecks(
   column: Column,
-  target: SqliteColumn,
+  target: WireTarget,
   text: string,
   type: TypeNode,
 ): RowCheck[] {

@@ -3,6 +3,9 @@
  * `protocol.ts` one by one.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { type FunctionErrors, registerFunctions } from "./functions.ts";
+import { LineCursor } from "./line_cursor.ts";
+import { LockFiles } from "./lock_file.ts";
 import type {
   RefusedLine,
   SqliteCall,
@@ -10,6 +13,7 @@ import type {
   SqliteReply,
   SqliteRequest,
   SqliteResults,
+  SqliteValue,
 } from "./protocol.ts";
 
 /** Lines that are tried together once a piece has failed. */
@@ -20,12 +24,15 @@ const MAX_STATEMENTS = 64;
 const ROW_CODES = new Set([18, 19, 20]);
 
 let database: DatabaseSync | undefined;
+let functionErrors: FunctionErrors | undefined;
+let cursor: LineCursor | undefined;
+const locks = new LockFiles();
 const statements = new Map<string, StatementSync>();
 const decoder = new TextDecoder();
 
 interface Channel {
   onmessage: ((event: MessageEvent<SqliteRequest>) => void) | null;
-  postMessage(reply: SqliteReply): void;
+  postMessage(reply: SqliteReply, transfer?: Transferable[]): void;
 }
 // The types of a page's global scope are in force here, and its postMessage is another one.
 const channel = globalThis as unknown as Channel;
@@ -33,9 +40,12 @@ const channel = globalThis as unknown as Channel;
 channel.onmessage = (event) => {
   const { id, call } = event.data;
   try {
-    channel.postMessage({ id, ok: true, result: answer(call) });
+    const result = answer(call);
+    functionErrors?.throwIfAny();
+    const transfer = result !== null && "bytes" in result ? [result.bytes.buffer] : [];
+    channel.postMessage({ id, ok: true, result }, transfer);
   } catch (error) {
-    channel.postMessage({ id, ok: false, failure: toFailure(error) });
+    channel.postMessage({ id, ok: false, failure: toFailure(thrownBy(error)) });
   }
 };
 
@@ -48,13 +58,35 @@ function answer(call: SqliteCall): SqliteResults[SqliteCall["op"]] {
       opened().exec(call.sql);
       return null;
     case "query":
-      return prepared(call.sql).all(...call.params) as SqliteResults["query"];
+      return query(call.sql, call.params);
     case "run_each":
       for (const params of call.params) prepared(call.sql).run(...params);
       return null;
     case "insert":
       return insert(call.sql, call.rows);
+    case "change":
+      return { changes: change(call.sql, call.params) };
+    case "columns":
+      return opened().prepare(call.sql).columns().map((column) => ({
+        name: column.name,
+        declared: column.type,
+      }));
+    case "read":
+      cursor = new LineCursor(opened().prepare(call.sql), call.params);
+      return null;
+    case "lines":
+      if (cursor === undefined) throw new Error("no query is being read");
+      return cursor.next(call.maxBytes);
+    case "end_read":
+      cursor?.close();
+      cursor = undefined;
+      return null;
+    case "lock":
+      return { held: locks.take(call.path) };
     case "close":
+      cursor?.close();
+      cursor = undefined;
+      locks.release();
       statements.clear();
       database?.close();
       database = undefined;
@@ -65,6 +97,7 @@ function answer(call: SqliteCall): SqliteResults[SqliteCall["op"]] {
 function open(path: string, readOnly: boolean, busyMs: number): SqliteResults["open"] {
   database = new DatabaseSync(path, { readOnly, timeout: busyMs });
   // Without a temporary file SQLite touches nothing but the database and what lies beside it.
+  functionErrors = registerFunctions(database);
   database.exec("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
   if (!readOnly) {
     // Readers go on while a batch is written, and what is committed survives the power going off.
@@ -75,6 +108,37 @@ function open(path: string, readOnly: boolean, busyMs: number): SqliteResults["o
   // A file that is no database is found out only now.
   database.prepare("SELECT count(*) AS n FROM sqlite_schema").get();
   return { version: String(version?.["version"]) };
+}
+
+/** Not by the driver's `all()`, which never returns when a function throws. */
+function query(sql: string, params: readonly SqliteValue[]): SqliteResults["query"] {
+  const rows: Readonly<Record<string, SqliteValue>>[] = [];
+  for (const row of prepared(sql).iterate(...params)) {
+    rows.push(row as Readonly<Record<string, SqliteValue>>);
+  }
+  return rows;
+}
+
+function change(sql: string, params: readonly SqliteValue[]): number {
+  forgetStatements(sql);
+  const before = totalChanges();
+  const done: { readonly changes: number | bigint } | undefined = prepared(sql).run(...params);
+  // Other statements than INSERT, UPDATE and DELETE leave the number as it was.
+  return totalChanges() === before ? 0 : Number(done?.changes ?? 0);
+}
+
+function totalChanges(): unknown {
+  return prepared("SELECT total_changes() AS n").get()?.["n"];
+}
+
+/** What a function of flow's own has thrown, where the runtime tells of something else. */
+function thrownBy(error: unknown): unknown {
+  try {
+    functionErrors?.throwIfAny();
+    return error;
+  } catch (thrown) {
+    return thrown;
+  }
 }
 
 /** Writes a piece by one statement; when rows do not fit, by smaller ones, and returns those rows. */

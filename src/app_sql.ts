@@ -1,0 +1,233 @@
+import type { BatchRequest } from "./core/batch_request.ts";
+import type { Database, DatabaseSession } from "./core/database.ts";
+import { FlowError } from "./core/error.ts";
+import type { RunHooks } from "./core/request.ts";
+import { type Column, quoteIdentifier } from "./core/schema.ts";
+import type { Engine, Session } from "./core/session.ts";
+import { registerFile } from "./app_files.ts";
+import { jsonRow } from "./formats/json_text.ts";
+import { createEngine } from "./sql/engine.ts";
+import { queryText } from "./sql/query_text.ts";
+import { type ResultSample, resultTable, sampleRows } from "./sql/result_table.ts";
+
+type SqlRequest = BatchRequest & { readonly do: "sql" };
+type Output = NonNullable<RunHooks["output"]>;
+
+/** A result that comes in pieces which the engine can select from. */
+interface QueryResult {
+  readonly columns: readonly Column[];
+  /** Queries of the engine, one after the other; each is good until the next is asked for. */
+  readonly pieces: AsyncIterable<string>;
+  /** There is one piece, which is the whole result. */
+  readonly isWhole: boolean;
+}
+
+const COPY_BYTES = 1 << 20;
+
+/**
+ * Answers `flow sql`: runs the query in the embedded engine, or on the database of a connection in a transaction that is rolled back, and
+ * writes the result to `hooks.output` piece by piece.
+ *
+ * @param database the database of the connection that the request names
+ * @throws FlowError `sql_…` of the engine; those of the database; those of files to register.
+ */
+export async function runSql(
+  request: SqlRequest,
+  hooks: RunHooks,
+  database: Database | undefined,
+): Promise<void> {
+  const engine = await createEngine({ scratchDir: hooks.scratchDir });
+  const sessions = { read: await engine.connect(), render: await engine.connect() };
+  const interrupt = () => Object.values(sessions).forEach((session) => session.interrupt());
+  hooks.now.addEventListener("abort", interrupt, { once: true });
+  const output: Output = hooks.output ?? (() => Promise.resolve());
+  const query = queryText(request.sql);
+  try {
+    for (const file of request.register) await registerFile(engine, sessions.render, file);
+    if (database === undefined) {
+      const wrapped = `SELECT * FROM (\n${query}\n)`;
+      const columns = await sessions.render.describe(wrapped);
+      const result = { columns, pieces: only(wrapped), isWhole: true };
+      await render(request, result, sessions.render, engine, output);
+      return;
+    }
+    await withTransaction(database, hooks.now, async (connected) => {
+      const columns = await connected.describe(query);
+      const pieces = piecesOf(connected, query, engine, sessions.read);
+      const result = { columns, pieces, isWhole: false };
+      await render(request, result, sessions.render, engine, output);
+    });
+  } catch (error) {
+    throw withAdvice(error);
+  } finally {
+    hooks.now.removeEventListener("abort", interrupt);
+    await engine.close();
+  }
+}
+
+/** The engine's own advice is about transforms. */
+function withAdvice(error: unknown): unknown {
+  if (!(error instanceof FlowError) || error.code !== "sql_denied") return error;
+  return new FlowError(error.message, {
+    code: error.code,
+    domain: error.domain,
+    hint: "SQL itself reaches no files, network or settings; give files with --register NAME=PATH",
+    cause: error.cause,
+  });
+}
+
+/** A look at a database changes nothing there, and all of it sees one state. */
+async function withTransaction(
+  database: Database,
+  signal: AbortSignal,
+  work: (session: DatabaseSession) => Promise<void>,
+): Promise<void> {
+  const session = await database.connect(signal);
+  try {
+    await session.begin();
+    await work(session);
+    await session.rollback();
+  } finally {
+    await session.close();
+  }
+}
+
+// deno-lint-ignore require-await -- an async generator, as pieces of a database are
+async function* only(query: string): AsyncIterable<string> {
+  yield query;
+}
+
+async function* piecesOf(
+  connected: DatabaseSession,
+  query: string,
+  engine: Engine,
+  session: Session,
+): AsyncIterable<string> {
+  for await (const piece of connected.read(query, [], engine, session)) {
+    try {
+      yield `SELECT * FROM ${piece.relation}`;
+    } finally {
+      await piece.release();
+    }
+  }
+}
+
+async function render(
+  request: SqlRequest,
+  result: QueryResult,
+  session: Session,
+  engine: Engine,
+  output: Output,
+): Promise<void> {
+  switch (request.format) {
+    case "table":
+      return await renderTable(result, session, request.tableRows, output);
+    case "json":
+      return await renderJson(result, session, output);
+    case "csv":
+      return await renderCsv(result, session, output);
+    case "arrow":
+      return await renderArrow(result, session, output);
+    case "parquet":
+      return await renderParquet(result, session, engine, output);
+  }
+}
+
+async function renderTable(
+  { columns, pieces }: QueryResult,
+  session: Session,
+  maxRows: number,
+  output: Output,
+): Promise<void> {
+  let sample: ResultSample = { rows: [], hasMore: false };
+  for await (const piece of pieces) {
+    const { rows, hasMore } = await sampleRows(
+      session,
+      piece,
+      columns,
+      maxRows - sample.rows.length,
+    );
+    sample = { rows: [...sample.rows, ...rows], hasMore };
+    if (hasMore) break;
+  }
+  await output(new TextEncoder().encode(resultTable(columns, sample)));
+}
+
+async function renderJson(
+  { columns, pieces }: QueryResult,
+  session: Session,
+  output: Output,
+): Promise<void> {
+  for await (const piece of pieces) {
+    const lines = `SELECT ${jsonRow(columns)} FROM (${piece})`;
+    for await (const bytes of session.exportText(lines, "ndjson")) await output(bytes.slice());
+  }
+}
+
+async function renderCsv(
+  { columns, pieces }: QueryResult,
+  session: Session,
+  output: Output,
+): Promise<void> {
+  const add = async (query: string, header: boolean) => {
+    for await (const bytes of session.exportText(query, "csv", { header })) {
+      await output(bytes.slice());
+    }
+  };
+  await add(emptyRows(columns), true);
+  for await (const piece of pieces) await add(piece, false);
+}
+
+async function renderArrow(
+  { columns, pieces }: QueryResult,
+  session: Session,
+  output: Output,
+): Promise<void> {
+  // A large library, loaded only for this.
+  const { ArrowStream } = await import("./sql/arrow_export.ts");
+  const stream = new ArrowStream(columns);
+  for await (const piece of pieces) {
+    for await (const bytes of stream.rows(session, piece)) await output(bytes);
+  }
+  await output(stream.end());
+}
+
+async function renderParquet(
+  { columns, pieces, isWhole }: QueryResult,
+  session: Session,
+  engine: Engine,
+  output: Output,
+): Promise<void> {
+  if (isWhole) {
+    for await (const piece of pieces) await copyParquet(session, piece, output);
+    return;
+  }
+  // A Parquet file ends with the index of all its parts: the rows wait in a table, which the engine keeps on disk when it grows.
+  const table = engine.newName("result");
+  await session.run(`CREATE TABLE ${table} AS ${emptyRows(columns)}`);
+  for await (const piece of pieces) await session.run(`INSERT INTO ${table} ${piece}`);
+  await copyParquet(session, `SELECT * FROM ${table}`, output);
+}
+
+async function copyParquet(session: Session, query: string, output: Output): Promise<void> {
+  const path = await session.exportParquet(query, "zstd");
+  try {
+    using file = await Deno.open(path, { read: true });
+    for (;;) {
+      const piece = new Uint8Array(COPY_BYTES);
+      const length = await file.read(piece);
+      if (length === null) return;
+      await output(length === piece.length ? piece : piece.slice(0, length));
+    }
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+/** A query without rows that has these columns. */
+function emptyRows(columns: readonly Column[]): string {
+  const nulls = columns.map(({ name, type }) =>
+    `CAST(NULL AS ${type === '"NULL"' ? "INTEGER" : type}) AS ${quoteIdentifier(name)}`
+  );
+  return `SELECT ${nulls.join(", ")} WHERE false`;
+}

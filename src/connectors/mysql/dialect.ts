@@ -1,0 +1,145 @@
+import type { TableRef } from "../../core/connector.ts";
+import type { Dialect } from "../../core/database.ts";
+import type { SqlValue } from "../../core/session.ts";
+import { typeWithoutOrder } from "../../sql/dialect.ts";
+import { canonicalType } from "../../sql/exact_cast.ts";
+import { exactCast, normalized } from "./dialect_cast.ts";
+import { exactText, rowHash } from "./dialect_text.ts";
+import { mysqlType } from "./type_map.ts";
+
+/**
+ * The dialect of MariaDB 10.11 and later and of MySQL 8. Where the two differ, each skips the comment that is meant for the other one
+ * (`/*M! … *\/`, `/*!80000 … *\/`), so that one text serves both.
+ */
+export const mysqlDialect: Dialect = {
+  kind: "mysql",
+  quote,
+  tableName,
+  placeholder: () => "?",
+  columnType: mysqlType,
+  cast: exactCast,
+  normalize: normalized,
+  // The first part sees what the text of a FLOAT does not show, the second what a collation takes for equal.
+  differs: (left, right) =>
+    `(NOT (${left} <=> ${right}) OR NOT (CAST(${left} AS BINARY) <=> CAST(${right} AS BINARY)))`,
+  rowHash,
+  addSeconds: ({ sql, type }, seconds) => {
+    const micros = `CAST(ROUND((${seconds}) * 1000000) AS SIGNED)`;
+    const time = `(CAST(${sql} AS DATETIME(6)) + INTERVAL ${micros} MICROSECOND)`;
+    return canonicalType(type) === "DATE" ? `CAST(${time} AS DATE)` : time;
+  },
+  timestampValue,
+  typedParameter,
+  lowestValue,
+  updateFrom: ({ table, source, set, on }) =>
+    `UPDATE ${table} AS t JOIN ${source} AS s ON ${on} SET ${
+      Object.entries(set).map(([name, value]) => `t.${quote(name)} = ${value}`).join(", ")
+    }`,
+  deleteWhere: (table, condition) => `DELETE t FROM ${table} AS t WHERE ${condition}`,
+  // TRUNCATE would commit.
+  emptyTable: (table) => `DELETE FROM ${table}`,
+  createStageAs: (name, query) => `CREATE TEMPORARY TABLE ${quote(name)} ${query}`,
+  createStage: (name, columns) =>
+    `CREATE TEMPORARY TABLE ${quote(name)} (${
+      columns.map((column) => `${quote(column.name)} ${mysqlType(column.type)}`).join(", ")
+    })`,
+  stageName: quote,
+  // Without TEMPORARY it would commit, and might drop another table.
+  dropStage: (name) => `DROP TEMPORARY TABLE IF EXISTS ${quote(name)}`,
+  createSchema: (schema) => `CREATE DATABASE IF NOT EXISTS ${quote(schema)} CHARACTER SET utf8mb4`,
+  addColumn: (table, name, columnType) =>
+    `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType} NULL`,
+  widenColumn: (table, name, columnType, nullable = true) =>
+    `ALTER TABLE ${table} MODIFY COLUMN ${quote(name)} ${columnType}${
+      nullable ? " NULL" : " NOT NULL"
+    }`,
+  transactionalDdl: false,
+  // What INSERT … SELECT and UPDATE read is not the transaction's snapshot but the newest state, and they lock it.
+  stableReads: false,
+};
+
+function quote(name: string): string {
+  return `\`${name.replaceAll("`", "``")}\``;
+}
+
+function tableName(ref: TableRef): string {
+  return ref.schema === undefined ? quote(ref.name) : `${quote(ref.schema)}.${quote(ref.name)}`;
+}
+
+/** UTC as DATETIME(6) takes it: `2026-01-01 00:00:00.000001`. Years outside of 1 to 9999 do not exist there: the nearest time that does. */
+function timestampValue(micros: bigint): string {
+  const lowest = -62_135_596_800_000_000n;
+  const highest = 253_402_300_799_999_999n;
+  const held = micros < lowest ? lowest : micros > highest ? highest : micros;
+  const perSecond = 1_000_000n;
+  const fraction = ((held % perSecond) + perSecond) % perSecond;
+  const iso = new Date(Number((held - fraction) / 1000n)).toISOString();
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)}.${String(fraction).padStart(6, "0")}`;
+}
+
+function typedParameter(placeholder: string, type: string): string {
+  const target = canonicalType(type);
+  if (/^(TINYINT|SMALLINT|INTEGER|BIGINT|BOOLEAN)$/.test(target)) {
+    return `CAST(${placeholder} AS SIGNED)`;
+  }
+  if (/^(UTINYINT|USMALLINT|UINTEGER|UBIGINT)$/.test(target)) {
+    return `CAST(${placeholder} AS UNSIGNED)`;
+  }
+  if (target.startsWith("DECIMAL(")) return `CAST(${placeholder} AS ${target})`;
+  if (target.startsWith("TIMESTAMP")) return `CAST(${placeholder} AS DATETIME(6))`;
+  switch (target) {
+    case "HUGEINT":
+    case "UHUGEINT":
+      return `CAST(${placeholder} AS DECIMAL(38,0))`;
+    case "FLOAT":
+    case "DOUBLE":
+      return `CAST(${placeholder} AS DOUBLE)`;
+    case "DATE":
+      return `CAST(${placeholder} AS DATE)`;
+    case "TIME":
+      return `CAST(${placeholder} AS TIME(6))`;
+    case "BLOB":
+      return `CAST(${placeholder} AS BINARY)`;
+    default:
+      return exactText(placeholder);
+  }
+}
+
+const LOWEST: Readonly<Record<string, SqlValue>> = {
+  BOOLEAN: 0n,
+  TINYINT: -128n,
+  SMALLINT: -32768n,
+  INTEGER: -2147483648n,
+  BIGINT: -9223372036854775808n,
+  HUGEINT: `-${"9".repeat(38)}`,
+  UTINYINT: 0n,
+  USMALLINT: 0n,
+  UINTEGER: 0n,
+  UBIGINT: 0n,
+  UHUGEINT: 0n,
+  FLOAT: -Number.MAX_VALUE,
+  DOUBLE: -Number.MAX_VALUE,
+  DATE: "0001-01-01",
+  TIMESTAMP: "0001-01-01 00:00:00",
+  TIMESTAMP_S: "0001-01-01 00:00:00",
+  TIMESTAMP_MS: "0001-01-01 00:00:00",
+  TIMESTAMP_NS: "0001-01-01 00:00:00",
+  "TIMESTAMP WITH TIME ZONE": "0001-01-01 00:00:00",
+  TIME: "-838:59:59",
+  UUID: "00000000-0000-0000-0000-000000000000",
+  VARCHAR: "",
+  BLOB: new Uint8Array(0),
+};
+
+function lowestValue(type: string): SqlValue {
+  const target = canonicalType(type);
+  const lowest = LOWEST[target];
+  if (lowest !== undefined) return lowest;
+  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(target) ?? [];
+  if (precision === undefined || scale === undefined) throw typeWithoutOrder(type);
+  const digits = "9".repeat(Number(precision));
+  const whole = digits.slice(0, digits.length - Number(scale));
+  return scale === "0"
+    ? `-${whole}`
+    : `-${whole === "" ? "0" : whole}.${digits.slice(whole.length)}`;
+}

@@ -1,0 +1,118 @@
+import type { Dialect, TypedExpression } from "../../core/database.ts";
+import { FlowError } from "../../core/error.ts";
+import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
+import type { Normalizer } from "../../core/table_spec.ts";
+import { canonicalType } from "../../sql/exact_cast.ts";
+import { duckdbDialect, timestampText } from "../../sql/dialect.ts";
+import { exactCast, timeFromText } from "./exact_cast.ts";
+import { textForm } from "./text_form.ts";
+import { MAX_NAME_BYTES } from "./target_table.ts";
+import { postgresType } from "./type_map.ts";
+
+/** White space that the normalizer `trim` takes away. */
+const WHITE_SPACE = "E' \\t\\n\\r\\f\\v'";
+
+/** PostgreSQL 12 and later. Its sessions have the settings that `PostgresDatabase` makes: UTC, ISO dates. */
+export const postgresDialect: Dialect = {
+  kind: "postgres",
+  quote,
+  tableName: ({ schema, name }) =>
+    schema === undefined ? quote(name) : `${quote(schema)}.${quote(name)}`,
+  placeholder: (index) => `$${index}`,
+  columnType: (type, { maxLength } = {}) =>
+    maxLength !== undefined && canonicalType(type) === "VARCHAR"
+      ? `varchar(${maxLength})`
+      : postgresType(canonicalType(type)),
+  cast: exactCast,
+  normalize,
+  differs: (left, right) => `(${left} IS DISTINCT FROM ${right})`,
+  rowHash,
+  addSeconds: ({ sql, type }, seconds) =>
+    `CAST(${sql} + (${seconds}) * interval '1 second' AS ${postgresType(type)})`,
+  timestampValue: (micros) => {
+    const text = timestampText(micros);
+    return text.includes(" (BC)") ? `${text.replace(" (BC)", "")} BC` : text;
+  },
+  // A text may stand for a value of a type that flow reads as text (an enum, a number without precision): the place where it stands tells.
+  typedParameter: (placeholder, type) =>
+    canonicalType(type) === "VARCHAR"
+      ? placeholder
+      : `CAST(${placeholder} AS ${postgresType(canonicalType(type))})`,
+  lowestValue: duckdbDialect.lowestValue,
+  updateFrom: ({ table, source, set, on }) =>
+    `UPDATE ${table} AS t SET ${
+      Object.entries(set).map(([name, value]) => `${quote(name)} = ${value}`).join(", ")
+    } FROM ${source} AS s WHERE ${on}`,
+  deleteWhere: (table, condition) => `DELETE FROM ${table} AS t WHERE ${condition}`,
+  // TRUNCATE would be quicker, but it locks out readers until the commit, shows an empty table to transactions that began before, wants a
+  // right of its own, and refuses tables that foreign keys point to.
+  emptyTable: (table) => `DELETE FROM ${table}`,
+  createStageAs: (name, query) => `CREATE TEMP TABLE ${quote(name)} AS ${query}`,
+  createStage: (name, columns) =>
+    `CREATE TEMP TABLE ${quote(name)} (${
+      columns.map((column) => `${quote(column.name)} ${postgresType(canonicalType(column.type))}`)
+        .join(", ")
+    })`,
+  stageName: (name) => `pg_temp.${quote(name)}`,
+  dropStage: (name) => `DROP TABLE IF EXISTS pg_temp.${quote(name)}`,
+  refreshStatistics: (stage) => `ANALYZE ${stage}`,
+  createSchema,
+  addColumn: (table, name, columnType) =>
+    `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType}`,
+  widenColumn: (table, name, columnType) =>
+    `ALTER TABLE ${table} ALTER COLUMN ${quote(name)} TYPE ${columnType}`,
+  transactionalDdl: true,
+  stableReads: true,
+};
+
+/** Postgres cuts longer names without an error, and then two of them may be one. */
+function quote(name: string): string {
+  if (new TextEncoder().encode(name).length <= MAX_NAME_BYTES) return quoteIdentifier(name);
+  throw new FlowError(
+    `the name "${name}" is too long: Postgres cuts names after ${MAX_NAME_BYTES} bytes`,
+    {
+      code: "name_too_long",
+      domain: "user",
+      hint: "choose a shorter name",
+      details: { name },
+    },
+  );
+}
+
+function normalize(expression: TypedExpression, normalizer: Normalizer, type: string): string {
+  const text = canonicalType(expression.type) === "VARCHAR"
+    ? `CAST(${expression.sql} AS text)`
+    : expression.sql;
+  switch (normalizer) {
+    case "lower":
+    case "upper":
+      return `${normalizer}(${text})`;
+    case "trim":
+      return `btrim(${text}, ${WHITE_SPACE})`;
+    case "empty_to_null":
+      return `nullif(${text}, '')`;
+    case "parse_timestamp": {
+      if (/^(TIMESTAMP|DATE)/.test(canonicalType(expression.type))) {
+        return exactCast(expression, type);
+      }
+      return exactCast({ sql: timeFromText(text), type: "TIMESTAMP WITH TIME ZONE" }, type);
+    }
+  }
+}
+
+function rowHash(values: readonly TypedExpression[]): string {
+  const parts = values.map((value) => {
+    const text = textForm(value);
+    return `coalesce(octet_length(convert_to(${text}, 'UTF8')) || ':' || ${text}, 'N')`;
+  });
+  return `sha256(convert_to(${parts.length === 0 ? "''" : parts.join(" || ")}, 'UTF8'))`;
+}
+
+/** CREATE SCHEMA wants a right, also where IF NOT EXISTS has nothing to do. */
+function createSchema(schema: string): string {
+  const create = `CREATE SCHEMA IF NOT EXISTS ${quote(schema)}`;
+  const body = `BEGIN IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${
+    quoteLiteral(schema)
+  }) THEN ${create}; END IF; END`;
+  return `DO ${quoteLiteral(body)}`;
+}

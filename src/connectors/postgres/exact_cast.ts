@@ -1,0 +1,170 @@
+import type { TypedExpression } from "../../core/database.ts";
+import { quoteLiteral } from "../../core/schema.ts";
+import { canonicalType } from "../../sql/exact_cast.ts";
+import { postgresType } from "./type_map.ts";
+
+const SIGNED: Readonly<Record<string, number>> = {
+  TINYINT: 8,
+  SMALLINT: 16,
+  INTEGER: 32,
+  BIGINT: 64,
+  HUGEINT: 128,
+};
+const UNSIGNED: Readonly<Record<string, number>> = {
+  UTINYINT: 8,
+  USMALLINT: 16,
+  UINTEGER: 32,
+  UBIGINT: 64,
+  UHUGEINT: 128,
+};
+/** Types whose range is the Postgres type's own. */
+const NATIVE_RANGE = /^(SMALLINT|INTEGER|BIGINT)$/;
+const TIMES = /^(DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE)$/;
+
+/**
+ * The value as another type, by the rules of `exactCast` for the engine: nothing of it is lost, or the statement fails and names the
+ * value, where Postgres's own casts would round 1.5 to 2 and cut times off. The session's time zone is UTC. An expression of type VARCHAR may be of
+ * any type of Postgres that flow reads as text (enums, arrays, numbers without precision).
+ */
+export function exactCast(expression: TypedExpression, to: string): string {
+  const source = canonicalType(expression.type);
+  const target = canonicalType(to);
+  const value = `(${expression.sql})`;
+  if (target === "VARCHAR") return toText(value, source);
+  if (source === target) return expression.sql;
+  const plain = `CAST(${value} AS ${postgresType(target)})`;
+  if (target === "JSON") return toJson(value, source);
+  if (source === "VARCHAR" || source === "JSON" || source.startsWith("ENUM(")) {
+    return fromText(`CAST(${value} AS text)`, target);
+  }
+  if (target === "BOOLEAN") return isNumber(source) ? `(${value} <> 0)` : plain;
+  if (source === "BOOLEAN" && isNumber(target)) {
+    return `CAST(CAST(${value} AS integer) AS ${postgresType(target)})`;
+  }
+  if (TIMES.test(source) && TIMES.test(target)) return timeToTime(value, source, target);
+  if (isNumber(source) && isNumber(target)) return numberToNumber(value, source, target);
+  return plain;
+}
+
+function toText(value: string, source: string): string {
+  return source === "BLOB" ? `convert_from(${value}, 'UTF8')` : `CAST(${value} AS text)`;
+}
+
+function toJson(value: string, source: string): string {
+  if (source === "BLOB") return `CAST(convert_from(${value}, 'UTF8') AS jsonb)`;
+  return source === "VARCHAR" ? `CAST(CAST(${value} AS text) AS jsonb)` : `to_jsonb(${value})`;
+}
+
+/** Postgres has no function that fails; a text that is no value of the type does. */
+function orFail(value: string, cast: string, target: string, fits: string): string {
+  const message = `'the value ''' || left(CAST(${value} AS text), 80) || ${
+    quoteLiteral(`' does not fit ${target}`)
+  }`;
+  return `CASE WHEN ${value} IS NULL OR ${fits} THEN ${cast} ` +
+    `ELSE CAST(CAST(${message} AS text) AS ${postgresType(target)}) END`;
+}
+
+function numberToNumber(value: string, source: string, target: string): string {
+  const type = postgresType(target);
+  const plain = `CAST(${value} AS ${type})`;
+  if (isWhole(target)) {
+    // NaN and infinity are whole to trunc(); the cast refuses them.
+    const whole = isWhole(source) ? [] : [`${value} = trunc(${value})`];
+    const fits = [...whole, ...rangeChecks(value, target)];
+    return fits.length === 0 ? plain : orFail(value, plain, target, fits.join(" AND "));
+  }
+  if (isDecimal(target)) {
+    if (isWhole(source)) return plain;
+    // By way of the shortest text: Postgres's own cast keeps 15 digits of a double.
+    const number = isFloat(source) ? `CAST(CAST(${value} AS text) AS numeric)` : value;
+    const cast = `CAST(${number} AS ${type})`;
+    return orFail(value, cast, target, `${cast} = ${number} AND ${cast} <> 'NaN'`);
+  }
+  if (!isFloat(target)) return plain;
+  const bits = SIGNED[source] ?? UNSIGNED[source];
+  if (bits === undefined || bits <= (target === "DOUBLE" ? 32 : 16)) return plain;
+  return orFail(value, plain, target, `CAST(${plain} AS ${postgresType(source)}) = ${value}`);
+}
+
+/** What Postgres's wider type would let through. */
+function rangeChecks(value: string, target: string): readonly string[] {
+  if (NATIVE_RANGE.test(target)) return [];
+  const signed = SIGNED[target];
+  const bits = signed ?? UNSIGNED[target] ?? 128;
+  const least = signed === undefined ? 0n : -(1n << BigInt(bits - 1));
+  const greatest = (1n << BigInt(signed === undefined ? bits : bits - 1)) - 1n;
+  return [`${value} BETWEEN ${least} AND ${greatest}`];
+}
+
+function timeToTime(value: string, source: string, target: string): string {
+  const cast = `CAST(${value} AS ${postgresType(target)})`;
+  if (source === "DATE") return cast;
+  if (target === "DATE") {
+    return orFail(value, cast, target, `CAST(${cast} AS ${postgresType(source)}) = ${value}`);
+  }
+  const unit = target === "TIMESTAMP_S"
+    ? "second"
+    : target === "TIMESTAMP_MS"
+    ? "milliseconds"
+    : undefined;
+  return unit === undefined
+    ? cast
+    : orFail(value, cast, target, `date_trunc('${unit}', ${value}) = ${value}`);
+}
+
+/** @param text an expression of type text */
+function fromText(text: string, target: string): string {
+  const plain = `CAST(${text} AS ${postgresType(target)})`;
+  if (isWhole(target)) {
+    const whole = `${text} ~ '^\\s*[+-]?[0-9]+([.]0*)?\\s*$'`;
+    const number = `CAST(${text} AS numeric)`;
+    const cast = `CAST(${number} AS ${postgresType(target)})`;
+    return orFail(text, cast, target, [whole, ...rangeChecks(number, target)].join(" AND "));
+  }
+  if (isDecimal(target)) {
+    return orFail(text, plain, target, `${plain} = CAST(${text} AS numeric) AND ${plain} <> 'NaN'`);
+  }
+  switch (target) {
+    case "TIMESTAMP WITH TIME ZONE":
+      return timeFromText(text);
+    case "DATE":
+    case "TIMESTAMP":
+    case "TIMESTAMP_S":
+    case "TIMESTAMP_MS":
+    case "TIMESTAMP_NS":
+      return timeToTime(`(${timeFromText(text)})`, "TIMESTAMP WITH TIME ZONE", target);
+    case "BLOB":
+      return `CASE WHEN ${text} ~ '^\\\\x([0-9a-fA-F]{2})*$' THEN decode(substr(${text}, 3), 'hex') ` +
+        `ELSE convert_to(${text}, 'UTF8') END`;
+    default:
+      return plain;
+  }
+}
+
+/**
+ * An ISO-8601 text as a time with zone, UTC where it names none. Postgres alone would take `now` and `tomorrow` for times, guess at
+ * `01/02/2026`, and round fractions of a microsecond, which are cut off everywhere else.
+ *
+ * @param text an expression of type text
+ */
+export function timeFromText(text: string): string {
+  const time = `CAST(regexp_replace(${text}, '([.][0-9]{6})[0-9]+', '\\1') AS timestamptz)`;
+  const iso = `${text} ~* '^\\s*([0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}([t ].*)?|[+-]?infinity)\\s*$'`;
+  return orFail(text, time, "TIMESTAMP WITH TIME ZONE", iso);
+}
+
+function isNumber(type: string): boolean {
+  return isWhole(type) || isDecimal(type) || isFloat(type);
+}
+
+function isWhole(type: string): boolean {
+  return type in SIGNED || type in UNSIGNED;
+}
+
+function isFloat(type: string): boolean {
+  return type === "DOUBLE" || type === "FLOAT";
+}
+
+function isDecimal(type: string): boolean {
+  return type.startsWith("DECIMAL(");
+}

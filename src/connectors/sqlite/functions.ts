@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import { engineText, exactValue } from "./exact_value.ts";
+import type { SqliteValue } from "./protocol.ts";
+import { isOtherTime, localText, parseTime, zonedText } from "./time_text.ts";
+
+/** Arguments of `flow_encode` per call: SQLite takes 127 in a call. */
+export const ENCODED_VALUES_PER_CALL = 50;
+
+const text = new TextEncoder();
+
+/**
+ * The functions that `sqliteDialect` writes into statements:
+ *
+ * - `flow_lower(x)`, `flow_upper(x)`: of all letters, one by one as the engine does it; SQLite's own know ASCII only.
+ * - `flow_cast(x, from, to)`: as the engine type `to`, or an error.
+ * - `flow_encode(type, x, …)`: the values for a hash: `N`, or length, `:` and the engine's text.
+ * - `flow_sha256(x)`: of a text's UTF-8, as a blob.
+ * - `flow_add_seconds(x, seconds, type)`.
+ */
+export function registerFunctions(database: DatabaseSync): FunctionErrors {
+  const errors = new FunctionErrors();
+  const define = (name: string, work: (...values: SqliteValue[]) => SqliteValue) =>
+    database.function(
+      name,
+      { deterministic: true, useBigIntArguments: true, varargs: true },
+      (...values: unknown[]) => errors.watch(() => work(...values as SqliteValue[])),
+    );
+  define("flow_lower", (value) => mapLetters(value, (letter) => letter.toLowerCase()));
+  define("flow_upper", (value) => mapLetters(value, (letter) => letter.toUpperCase()));
+  define(
+    "flow_cast",
+    (value, from, to) => exactValue(value ?? null, String(from), String(to)),
+  );
+  define("flow_encode", (...values) => encode(values));
+  define(
+    "flow_sha256",
+    (value) => new Uint8Array(createHash("sha256").update(String(value)).digest()),
+  );
+  define("flow_add_seconds", (value, seconds, type) => addSeconds(value, seconds, String(type)));
+  return errors;
+}
+
+/**
+ * What a function has thrown. Older versions of the runtime lose it on the way out of a statement that they have rightly ended, so that
+ * it is kept here and asked for after every statement.
+ */
+export class FunctionErrors {
+  #error: unknown;
+
+  /** Does it, and keeps what it throws. */
+  watch<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      this.#error = error;
+      throw error;
+    }
+  }
+
+  /** Throws what a function of the last statement has thrown. */
+  throwIfAny(): void {
+    const error = this.#error;
+    this.#error = undefined;
+    if (error !== undefined) throw error;
+  }
+}
+
+/** Letter by letter: what would become two letters (`ß`) stays, as one letter never becomes another number of them in the engine. */
+function mapLetters(
+  value: SqliteValue | undefined,
+  map: (letter: string) => string,
+): SqliteValue {
+  if (value === null || value === undefined) return null;
+  const given = String(value);
+  const mapped = map(given);
+  if (mapped.length === given.length && !given.includes("Σ")) return mapped;
+  return Array.from(given, (letter) => {
+    const one = map(letter);
+    return Array.from(one).length === 1 ? one : letter;
+  }).join("");
+}
+
+function encode(values: readonly SqliteValue[]): string {
+  let encoded = "";
+  for (let at = 0; at < values.length; at += 2) {
+    const written = engineText(values[at + 1] ?? null, String(values[at]));
+    encoded += written === null ? "N" : `${text.encode(written).length}:${written}`;
+  }
+  return encoded;
+}
+
+function addSeconds(
+  value: SqliteValue | undefined,
+  seconds: SqliteValue | undefined,
+  type: string,
+): SqliteValue {
+  if (value === null || value === undefined || seconds === null) return null;
+  const given = String(value);
+  const micros = parseTime(given);
+  if (micros === undefined) {
+    if (isOtherTime(given)) return given;
+    throw new Error(`the value '${given.slice(0, 80)}' is no time`);
+  }
+  const sum = micros + BigInt(Math.round(Number(seconds) * 1_000_000));
+  if (type === "TIMESTAMP") return localText(sum);
+  return type === "DATE" ? localText(sum).slice(0, 10) : zonedText(sum);
+}

@@ -1,0 +1,193 @@
+/** `flow sql`, as a shell runs it. */
+import assert from "node:assert/strict";
+import { tableFromIPC } from "apache-arrow";
+import { flow, inDirectory, type Program, PROGRAMS, testEach } from "./flow_program.ts";
+
+const FILES = {
+  "orders.csv": "id,customer,total\n1,ann,2.5\n2,,4\n",
+  "days.jsonl": '{"day":"2026-01-31","tags":["a","b"]}\n',
+  "q.sql": "-- all of them\nSELECT count(*) AS n FROM orders;\n",
+};
+
+/** The bytes on standard output; the other helper decodes text. */
+async function bytesOf(
+  { command, prefix }: Program,
+  args: readonly string[],
+  cwd: string,
+): Promise<Uint8Array> {
+  const { code, stdout, stderr } = await new Deno.Command(command, {
+    args: [...prefix, ...args],
+    cwd,
+    stdin: "null",
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  return stdout;
+}
+
+testEach("sql without a connection runs in the embedded engine", async (program) => {
+  await inDirectory(FILES, async (cwd) => {
+    const { code, stdout, stderr } = await flow(program, ["sql", "SELECT 42 AS answer"], { cwd });
+    assert.deepEqual({ code, stdout, stderr }, {
+      code: 0,
+      stdout: "answer\n------\n    42\n(1 row)\n",
+      stderr: "",
+    });
+  });
+});
+
+testEach("sql shows files as a table, JSON lines and CSV", async (program) => {
+  await inDirectory(FILES, async (cwd) => {
+    const query = (...more: string[]) =>
+      flow(
+        program,
+        ["sql", "SELECT * FROM orders ORDER BY id", "--register", "orders=orders.csv", ...more],
+        { cwd },
+      );
+    assert.equal(
+      (await query()).stdout,
+      "id  customer  total\n--  --------  -----\n 1  ann         2.5\n 2  NULL        4.0\n(2 rows)\n",
+    );
+    assert.equal(
+      (await query("--limit", "1")).stdout.split("\n").at(-2),
+      "(first 1 row; there are more)",
+    );
+    assert.equal(
+      (await query("--format", "json")).stdout,
+      '{"id":1,"customer":"ann","total":2.5}\n{"id":2,"customer":null,"total":4.0}\n',
+    );
+    assert.equal(
+      (await query("--format", "csv")).stdout,
+      "id,customer,total\n1,ann,2.5\n2,,4.0\n",
+    );
+    const nested = await flow(
+      program,
+      ["sql", "SELECT * FROM days", "--register=days=days.jsonl", "--format=json"],
+      { cwd },
+    );
+    assert.equal(nested.stdout, '{"day":"2026-01-31","tags":["a","b"]}\n');
+  });
+});
+
+testEach("sql writes Arrow and Parquet that others can read", async (program) => {
+  await inDirectory(FILES, async (cwd) => {
+    const query = "SELECT i, 'n' || i AS name, i % 2 = 0 AS even FROM range(100000) AS t(i)";
+    const arrow = tableFromIPC(await bytesOf(program, ["sql", query, "--format=arrow"], cwd));
+    assert.equal(arrow.numRows, 100_000);
+    assert.equal(arrow.getChild("i")?.get(99_999), 99_999n);
+    assert.equal(arrow.getChild("name")?.get(7), "n7");
+    assert.equal(arrow.getChild("even")?.get(7), false);
+    const parquet = await bytesOf(program, ["sql", query, "--format=parquet"], cwd);
+    await Deno.writeFile(`${cwd}/rows.parquet`, parquet);
+    const back = await flow(
+      program,
+      [
+        "sql",
+        "SELECT count(*) AS n, sum(i)::BIGINT AS total FROM rows",
+        "--register=rows=rows.parquet",
+        "--format=json",
+      ],
+      { cwd },
+    );
+    assert.equal(back.stdout, '{"n":100000,"total":4999950000}\n');
+  });
+});
+
+testEach("sql takes the query from a file", async (program) => {
+  await inDirectory(FILES, async (cwd) => {
+    const args = ["sql", "--file", "q.sql", "--register=orders=orders.csv", "--format=csv"];
+    assert.equal((await flow(program, args, { cwd })).stdout, "n\n2\n");
+    const missing = await flow(program, ["sql", "--file", "none.sql"], { cwd });
+    assert.equal(missing.code, 10);
+    assert.match(missing.stderr, /^error: cannot read none\.sql: there is no such file\n/);
+  });
+});
+
+for (const program of PROGRAMS) {
+  Deno.test(`cli (${program.name}): sql takes the query from standard input`, async () => {
+    const child = new Deno.Command(program.command, {
+      args: [...program.prefix, "sql", "-", "--format", "csv"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("SELECT 7 AS seven\n"));
+    await writer.close();
+    const { code, stdout } = await child.output();
+    assert.equal(code, 0);
+    assert.equal(new TextDecoder().decode(stdout), "seven\n7\n");
+  });
+
+  Deno.test(`cli (${program.name}): sql ends quietly when its reader has seen enough`, async () => {
+    const child = new Deno.Command(program.command, {
+      args: [...program.prefix, "sql", "SELECT * FROM range(20000000)", "--format", "csv"],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    assert.match(new TextDecoder().decode(value), /^range\n/);
+    await reader.cancel();
+    const stderr = await new Response(child.stderr).text();
+    assert.deepEqual({ code: (await child.status).code, stderr }, { code: 0, stderr: "" });
+  });
+}
+
+testEach("sql on a connection of a TOML file; what it does is rolled back", async (program) => {
+  const toml = '[connections.local]\nkind = "duckdb"\npath = "x.duckdb"\n\n' +
+    '[[pipeline]]\nname = "p"\ntarget = { name = "t" }\nmode = "append"\n' +
+    'source = "SELECT 1 AS a, NULL::DECIMAL(5,2) AS b"\nsource_connection = "local"\n' +
+    'target_connection = "local"\n';
+  await inDirectory({ "p.toml": toml }, async (cwd) => {
+    assert.equal((await flow(program, ["run", "p.toml", "--no-run-log"], { cwd })).code, 0);
+    const query = (sql: string, ...more: string[]) =>
+      flow(program, ["sql", sql, "p.toml", "--connection", "local", ...more], { cwd });
+    assert.equal((await query("SELECT a, b FROM t", "--format=csv")).stdout, "a,b\n1,\n");
+    assert.equal((await query("SELECT a, b FROM t WHERE a > 1", "--format=csv")).stdout, "a,b\n");
+    const wrong = await query("SELECT nope FROM t");
+    assert.equal(wrong.code, 10);
+    assert.match(wrong.stderr, /^error: .*nope/);
+  });
+});
+
+testEach("sql reaches only what was registered", async (program) => {
+  await inDirectory(FILES, async (cwd) => {
+    const denied = await flow(program, ["sql", "SELECT * FROM read_csv('orders.csv')"], { cwd });
+    assert.equal(denied.code, 12);
+    assert.match(
+      denied.stderr,
+      /^error: SQL was denied access to 'orders\.csv'\nhint: .*--register/,
+    );
+    // Naming a file is leave to read it, and nothing else.
+    const args = ["sql", "SELECT count(*) AS n FROM o", "--register=o=orders.csv", "--format=csv"];
+    assert.equal((await flow(program, [...args, "--sandbox"], { cwd })).stdout, "n\n2\n");
+    const missing = await flow(program, ["sql", "SELECT 1", "--register=o=none.csv"], { cwd });
+    assert.equal(missing.code, 10);
+    assert.match(missing.stderr, /^error: cannot use 'none\.csv': /);
+    const strange = await flow(program, ["sql", "SELECT 1", "--register=o=orders.xml"], { cwd });
+    assert.match(strange.stderr, /^error: cannot tell the format of 'orders\.xml' by its name\n/);
+  });
+});
+
+testEach("sql of unknown connections and of wrong SQL", async (program) => {
+  await inDirectory(FILES, async (cwd) => {
+    const unknown = await flow(program, ["sql", "SELECT 1", "--connection", "nope"], { cwd });
+    assert.equal(unknown.code, 10);
+    assert.match(unknown.stderr, /^error: connection 'nope' is not configured\./);
+    for (const query of ["SELECT nope", "SELECT 1; SELECT 2", "CREATE TABLE t (a INT)"]) {
+      const { code, stdout } = await flow(program, ["sql", query], { cwd });
+      assert.deepEqual({ query, code, stdout }, { query, code: 10, stdout: "" });
+    }
+    const files = {
+      ".ematix-flow.toml": '[connections.lake]\nkind = "object_store_local"\npath = "."\n',
+    };
+    await inDirectory(files, async (directory) => {
+      const { code, stderr } = await flow(program, ["sql", "SELECT 1", "--connection=lake"], {
+        cwd: directory,
+      });
+      assert.equal(code, 10);
+      assert.match(stderr, /^error: connection 'lake' of kind='object_store_local' is no database/);
+    });
+  });
+});
