@@ -7,6 +7,13 @@
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
+import {
+  batchTarget,
+  COLUMN_ENTRIES,
+  declaredPipeline,
+  declaredTable,
+  LOAD_ENTRIES,
+} from "../src/config/batch_schema.ts";
 import { camelName } from "../src/config/key_names.ts";
 import {
   CONNECTION_ENTRIES,
@@ -66,8 +73,38 @@ export function keysPage(): string {
       ...CONNECTION_ENTRIES,
       ...TARGET_ENTRIES,
     }),
+    ...declaredSections(),
     ...connectors.map(connectorSections),
   ].join("\n");
+}
+
+/** What stands in place has no name besides. */
+const TABLE_NAME = v.optional(
+  v.pipe(v.string(), v.description("name of the table; default: NAME")),
+);
+
+/** Declared pipelines and tables. */
+function declaredSections(): readonly string[] {
+  const { target, targets, ...pipeline } = declaredPipeline.entries;
+  const others = Object.fromEntries(
+    Object.entries(pipeline).filter(([key]) => !(key in LOAD_ENTRIES)),
+  );
+  const own = Object.fromEntries(
+    Object.entries(batchTarget.entries).filter(([key]) => !(key in LOAD_ENTRIES)),
+  );
+  return [
+    section("`[[pipeline]]`, and `pipeline(name, {…})`", { ...others, target, targets }),
+    section(
+      "How rows are loaded: in `[[pipeline]]` with one target, or in each of its `targets`",
+      LOAD_ENTRIES,
+    ),
+    section("Each of a `[[pipeline]]`'s `targets` besides, and `target(table, {…})`", own),
+    section("`[tables.NAME]`, and `table(name, {…})`", {
+      ...declaredTable.entries,
+      name: TABLE_NAME,
+    }),
+    section("Each of a table's `columns`, when it is more than its type", COLUMN_ENTRIES),
+  ];
 }
 
 /** Keys whose schema takes any form, with what they mean. */

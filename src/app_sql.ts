@@ -92,7 +92,6 @@ async function withTransaction(
   }
 }
 
-// deno-lint-ignore require-await -- an async generator, as pieces of a database are
 async function* only(query: string): AsyncIterable<string> {
   yield query;
 }

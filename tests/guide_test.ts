@@ -103,6 +103,28 @@ Deno.test("pipelines in the documentation are valid, and can be planned", async 
   assert.ok(count >= 9, `only ${count} pipelines were found`);
 });
 
+Deno.test("declared pipelines in the documentation are valid, all tables included", async () => {
+  let count = 0;
+  for (const [path, text] of await pages()) {
+    for (const [, toml = ""] of text.matchAll(/^```toml\n([\s\S]*?)^```/gm)) {
+      if (!toml.includes("[[pipeline]]")) continue;
+      const definitions = await loadDefinitions(
+        { from: "toml_text", text: toml, name: path },
+        {
+          connectors,
+          env: (name) =>
+            name.startsWith("EMATIX") || name.endsWith("DSN") ? "postgres://a@b/c" : "x",
+          envNames: () => [],
+          readFile: () => Promise.resolve(undefined),
+          home: () => undefined,
+        },
+      );
+      count += (await definitions.batchAll()).length;
+    }
+  }
+  assert.ok(count >= 6, `only ${count} pipelines were found`);
+});
+
 Deno.test("TypeScript in the documentation passes the type checker, and TOML the parser", async () => {
   const all = await pages();
   for (const [path, text] of all) {

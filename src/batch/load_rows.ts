@@ -81,8 +81,11 @@ class RowLoad {
     const { watermark } = this.#prepared;
     if (watermark === undefined) return { counts: await this.#byMode(this.#prepared.query) };
     const { from } = this.#request;
-    const tie = this.#prepared.target.spec.tieBreakColumn;
-    const highest = await highestWatermark(from, this.#prepared.query, watermark.column, tie);
+    const { mode, tieBreakColumn } = this.#prepared.target.spec;
+    const highest = await highestWatermark(from, this.#prepared.query, watermark.column, {
+      tieBreakColumn,
+      asFound: mode !== "incremental",
+    });
     // Where a writing statement may see rows that the reading one did not, they wait for the next run.
     const isMoving = this.#sameDatabase && !from.dialect.stableReads;
     const query = isMoving && highest !== undefined

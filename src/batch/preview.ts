@@ -153,7 +153,12 @@ function stagedStatements(
     newStage: () => `flow_stage_${stages += 1}`,
   };
   const staging = inPlace ? [] : [dialect.createStage("flow_stage_1", target.columns), filled];
-  if (target.spec.mode === "scd2") return [...staging, ...scd2Statements(context, {}).map(({ sql }) => sql)];
+  if (target.spec.mode === "scd2") {
+    return [
+      ...staging,
+      ...scd2Statements(context, {}).map(({ sql }) => sql),
+    ];
+  }
   const update = updateStatement(context);
   return [
     ...staging,

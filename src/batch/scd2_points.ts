@@ -53,18 +53,17 @@ export function keysStatement(plan: Scd2Plan): Scd2Statement {
   const covers = plan.eventTime === undefined
     ? `${to} IS NULL`
     : `${from} <= ${at} AND (${to} IS NULL OR ${at} < ${to})`;
-  const returns = plan.soft && plan.eventTime !== undefined
-    ? ` OR (${to} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ${table} AS o WHERE ${
-      sameKey(dialect, keys, "o", "s")
+  const lives = plan.soft && plan.eventTime !== undefined
+    ? ` AND (${to} IS NULL OR EXISTS (SELECT 1 FROM ${table} AS o WHERE ${
+      sameKey(dialect, keys, "o", "t")
     } AND ${column(plan, VALID_TO, "o")} IS NULL))`
     : "";
+  // As an anti-join on key and hash: with an outer join and a comparison, planners expect all rows to differ.
   const parts = [
-    `SELECT DISTINCT ${columnList(plan, keys, "s")} FROM ${
-      incoming(plan)
-    } AS s LEFT JOIN ${table} ` +
-    `AS t ON ${sameKey(dialect, keys, "t", "s")} AND ${covers} WHERE ${from} IS NULL OR ${
-      dialect.differs(column(plan, ROW_HASH, "t"), rowHash(plan, "s", plan.valueColumns))
-    }${returns}`,
+    `SELECT DISTINCT ${columnList(plan, keys, "s")} FROM ${incoming(plan)} AS s WHERE NOT EXISTS ` +
+    `(SELECT 1 FROM ${table} AS t WHERE ${sameKey(dialect, keys, "t", "s")} AND ${covers} AND ${
+      column(plan, ROW_HASH, "t")
+    } = ${rowHash(plan, "s", plan.valueColumns)}${lives})`,
   ];
   if (plan.ttlSeconds !== undefined) {
     parts.push(
@@ -146,7 +145,8 @@ function insertPoints(plan: Scd2Plan, names: readonly string[], query: string): 
 
 function incomingPoints(plan: Scd2Plan, title: string, kind: number, moment: string) {
   const names = plan.columns.map(({ name }) => name);
-  const carried = carriedColumns(plan);
+  // Rows of one moment have one event time.
+  const carried = carriedColumns(plan).filter((name) => name !== plan.eventTime?.name);
   const tie = carried.length === 0 ? "NULL" : rowHash(plan, "s", carried);
   const query = `SELECT ${moment}, ${kind}, ${rowHash(plan, "s", plan.valueColumns)}, ${tie}, ${
     column(plan, AT, "s")

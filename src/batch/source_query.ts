@@ -4,7 +4,7 @@ import type { Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { Binder, BoundQuery, BoundValue } from "./binder.ts";
-import type { StoredWatermark } from "./watermark.ts";
+import { sortableColumn, type StoredWatermark } from "./watermark.ts";
 
 /** The parameter that stands for the highest value that earlier runs have read. */
 export const WATERMARK = "watermark";
@@ -58,12 +58,15 @@ export function runQuery(
   if (!keepsWatermark(text, target)) return { text, values };
   const column = watermarkColumn(spec, target, columns);
   const low = watermark?.value ?? dialect.lowestValue(column.type);
-  values[WATERMARK] = { value: low, type: column.type };
+  // Where values have no form of their own, the query compares with the value as it was found.
+  values[WATERMARK] = dialect.sortable === undefined
+    ? { value: low, type: column.type }
+    : { value: low };
   if (target.mode !== "incremental" || watermark === undefined) return { text, values };
   return { text, values, where: (bind) => above(bind, watermark) };
 
   function above(bind: Binder, { value, tie }: StoredWatermark): string {
-    const name = dialect.quote(column.name);
+    const name = sortableColumn(dialect, column);
     const { tieBreakColumn, overlapSeconds } = target;
     if (tieBreakColumn !== undefined && tie !== undefined) {
       const { name: tieName, type: tieType } = columnNamed(spec, columns, tieBreakColumn);

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { LoadCounts } from "./load_context.ts";
 
 /**
- * An incoming row of one key: `v` is compared, `c` is carried along; `tie` is the hash of what is not compared. Moments are microseconds
+ * An incoming row of one key: `v` is compared, `c` is carried along; `tie` tells apart all that is not compared. Moments are microseconds
  * since the epoch.
  */
 export interface ModelRow {
@@ -12,12 +12,13 @@ export interface ModelRow {
   readonly tie: string;
 }
 
-/** A version of one key; open without `to`. */
+/** A version of one key; open without `to`. `tie` is that of the row that it was made from. */
 export interface ModelVersion {
   readonly from: bigint;
   readonly to: bigint | undefined;
   readonly v: string | null;
   readonly c: string;
+  readonly tie: string;
 }
 
 /** What a run is asked for. */
@@ -30,7 +31,12 @@ export interface ModelRun {
 }
 
 type Point =
-  | { readonly kind: "row" | "version"; readonly v: string | null; readonly c: string }
+  | {
+    readonly kind: "row" | "version";
+    readonly v: string | null;
+    readonly c: string;
+    readonly tie: string;
+  }
   | {
     readonly kind: "closing";
     readonly v: string | null;
@@ -77,10 +83,10 @@ export function modelTimeline(
 function addVersion(
   points: Map<bigint, Point>,
   all: readonly ModelVersion[],
-  { from, to, v, c }: ModelVersion,
+  { from, to, v, c, tie }: ModelVersion,
   { started, ttl, restate }: ModelRun,
 ): void {
-  points.set(from, { kind: "version", v, c });
+  points.set(from, { kind: "version", v, c, tie });
   if (to === undefined) {
     if (ttl !== undefined && restate === undefined && from < started - ttl) {
       points.set(from + ttl, { kind: "closing", v, origin: from, expiry: "due" });
@@ -97,21 +103,21 @@ function addEvents(
   { started, soft }: ModelRun,
 ): void {
   const placed = rows.map((row) => ({ ...row, at: row.at ?? started }));
-  const rank = ({ v, tie }: ModelRow) => modelHash(v) + tie;
+  const rank = ({ v, c }: ModelRow) => modelHash(v) + modelHash(c);
   const byRank = placed.toSorted((a, b) =>
     a.at === b.at ? (rank(a) < rank(b) ? -1 : 1) : a.at < b.at ? -1 : 1
   );
   const winners = new Map(byRank.map((row) => [row.at, row]));
-  for (const { at, v, c } of winners.values()) {
+  for (const { at, v, c, tie } of winners.values()) {
     const there = points.get(at);
     if (there?.kind === "version" && there.v === v) continue;
-    points.set(at, { kind: "row", v, c });
+    points.set(at, { kind: "row", v, c, tie });
   }
   const last = latest(points.keys());
   const end = last === undefined ? undefined : points.get(last);
   const row = byRank.at(-1);
   if (soft && row !== undefined && last !== undefined && end?.kind === "closing") {
-    if (end.expiry === "no") points.set(later(last, started), { kind: "row", v: row.v, c: row.c });
+    if (end.expiry === "no") points.set(later(last, started), { ...row, kind: "row" });
   }
 }
 
@@ -127,7 +133,7 @@ function addCurrentRow(
   const end = last === undefined ? undefined : points.get(last);
   if (end?.kind === "closing" && end.expiry !== "no" && end.v === row.v) return;
   const at = last === undefined || last < started ? started : last + 1n;
-  points.set(at, { kind: "row", v: row.v, c: row.c });
+  points.set(at, { ...row, kind: "row" });
 }
 
 function inOrder(points: ReadonlyMap<bigint, Point>): [bigint, Point][] {
@@ -161,7 +167,7 @@ function versionsOf(
   existing: readonly ModelVersion[],
   hasRows: boolean,
 ): ModelVersion[] {
-  const versions: { from: bigint; to: bigint | undefined; v: string | null; c: string }[] = [];
+  const versions: (Omit<ModelVersion, "to"> & { to: bigint | undefined })[] = [];
   let current: (typeof versions)[number] | undefined;
   let lastMember = 0n;
   for (const [at, point] of inOrder(points)) {
@@ -172,7 +178,7 @@ function versionsOf(
     if (current !== undefined) current.to = at;
     current = undefined;
     if (point.kind === "closing") continue;
-    current = { from: at, to: undefined, v: point.v, c: point.c };
+    current = { from: at, to: undefined, v: point.v, c: point.c, tie: point.tie };
     versions.push(current);
     lastMember = at;
   }
@@ -199,7 +205,7 @@ export function modelCounts(
     const old = before.find(({ from }) => from === version.from);
     if (old === undefined) counts.rowsInserted += 1;
     else if (old.to === undefined && version.to !== undefined) counts.rowsClosed += 1;
-    else if (old.to !== version.to || old.v !== version.v || old.c !== version.c) {
+    else if (old.to !== version.to || old.v !== version.v || old.tie !== version.tie) {
       counts.rowsUpdated += 1;
     }
   }

@@ -40,7 +40,7 @@ export interface RigRun {
 }
 
 /** A version as the table has it. */
-export interface RigVersion extends ModelVersion {
+export interface RigVersion extends Omit<ModelVersion, "tie"> {
   readonly key: string;
   readonly isCurrent: boolean;
   readonly hash: string;

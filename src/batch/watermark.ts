@@ -95,15 +95,28 @@ function parseWatermark(text: string): StoredWatermark {
   }
 }
 
-/** The highest value (and its tie-break) among the rows that a query gives now; undefined when there are none. */
+/** The column in a form that sorts as its type does. */
+export function sortableColumn(dialect: Dialect, { name, type }: Column): string {
+  const sql = dialect.quote(name);
+  return dialect.sortable?.({ sql, type }) ?? sql;
+}
+
+/**
+ * The highest value (and its tie-break) among the rows that a query gives now; undefined when there are none.
+ *
+ * @param asFound take values as they are, for queries that compare with `$watermark` themselves
+ */
 export async function highestWatermark(
   session: DatabaseSession,
   query: BoundQuery,
   column: Column,
-  tieBreakColumn: string | undefined,
+  { tieBreakColumn, asFound }: {
+    readonly tieBreakColumn: string | undefined;
+    readonly asFound: boolean;
+  },
 ): Promise<StoredWatermark | undefined> {
   const { dialect } = session;
-  const name = dialect.quote(column.name);
+  const name = asFound ? dialect.quote(column.name) : sortableColumn(dialect, column);
   const bind = new Binder(dialect);
   const [row] = await session.rows<{ high: SqlValue }>(
     `SELECT max(${name}) AS high FROM (${bind.query(query)}\n) AS q`,
@@ -129,7 +142,7 @@ export function limitedTo(
   column: Column,
   { value }: StoredWatermark,
 ): BoundQuery {
-  const name = dialect.quote(column.name);
+  const name = sortableColumn(dialect, column);
   const inner = query.where;
   return {
     ...query,

@@ -24,7 +24,12 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
 ]);
 
 /** Errors about rows that stand in a source or do not fit a target. */
-const DATA_CODES: ReadonlySet<string> = new Set(["load_rejected"]);
+const DATA_CODES: ReadonlySet<string> = new Set([
+  "load_rejected",
+  "key_duplicate",
+  "key_null",
+  "empty_source",
+]);
 
 const DENIED = /^permission_|^sql_denied$|_import_refused$/;
 

@@ -1,13 +1,7 @@
+import * as v from "valibot";
 import assert from "node:assert/strict";
-import { duckdbConnectionOptions } from "../connectors/duckdb/options.ts";
-import {
-  kafkaConnectionOptions,
-  kafkaSourceOptions,
-  kafkaTargetOptions,
-} from "../connectors/kafka/options.ts";
-import { postgresConnectionOptions } from "../connectors/postgres/options.ts";
 import type { BatchSpec } from "../core/batch_spec.ts";
-import type { Connector } from "../core/connector.ts";
+import { type Connector, secretText } from "../core/connector.ts";
 import { Secret } from "../core/secret.ts";
 import { errorOf } from "./definition_fixtures.ts";
 import { type Definitions, loadDefinitions } from "./definitions.ts";
@@ -16,26 +10,26 @@ import { collectDefinitions } from "./registry.ts";
 
 const unused = (): never => assert.fail("definitions are only loaded here, never run");
 
-/** The options that connectors really declare; two of three kinds are databases. */
-const connectors: readonly Connector[] = [
+const text = (description: string) => v.pipe(v.string(), v.description(description));
+
+/** Two of three kinds are databases. */
+export const batchConnectors: readonly Connector[] = [
   {
     kind: "kafka",
-    connectionOptions: kafkaConnectionOptions,
-    sourceOptions: kafkaSourceOptions,
-    targetOptions: kafkaTargetOptions,
+    connectionOptions: { bootstrap_servers: text("host:port") },
     createSource: unused,
     createSink: unused,
   },
   {
     kind: "postgres",
-    connectionOptions: postgresConnectionOptions,
+    connectionOptions: { url: secretText() },
     urlSchemes: ["postgres", "postgresql"],
     createSink: unused,
     openDatabase: unused,
   },
   {
     kind: "duckdb",
-    connectionOptions: duckdbConnectionOptions,
+    connectionOptions: { path: text("the database file") },
     createSink: unused,
     openDatabase: unused,
   },
@@ -49,7 +43,7 @@ export const DEFAULT_ENV: FakeHostContent = {
 /** Definitions of a TOML text named `p.toml`. */
 export function tomlBatch(text: string, content = DEFAULT_ENV): Promise<Definitions> {
   return loadDefinitions({ from: "toml_text", text, name: "p.toml" }, {
-    connectors,
+    connectors: batchConnectors,
     ...fakeHost(content),
   });
 }
@@ -60,7 +54,7 @@ export function moduleBatch(define: () => void, content = DEFAULT_ENV): Promise<
   define();
   const definitions = structuredClone(collectDefinitions().slice(before));
   return loadDefinitions({ from: "module", module: "m.ts", definitions }, {
-    connectors,
+    connectors: batchConnectors,
     ...fakeHost(content),
   });
 }

@@ -72,7 +72,9 @@ export const LOAD_ENTRIES = {
   compare_columns: optionalNames(
     "scd2: columns whose change makes a new version; default: all that are no key",
   ),
-  update_columns: optionalNames("merge, incremental: columns that are updated; default: no key"),
+  update_columns: optionalNames(
+    "merge, incremental: columns that are updated; default: all that are no key",
+  ),
   event_timestamp_column: optionalText("scd2: the source's own time of a version"),
   ttl_seconds: seconds("scd2: current versions that are older are closed (s)", 1),
   handle_deletes: v.optional(

@@ -18,7 +18,7 @@ const MODES_OF: { readonly [Key in keyof LoadShape]?: readonly LoadMode[] } = {
   update_columns: ["merge", "incremental"],
   event_timestamp_column: ["scd2"],
   ttl_seconds: ["scd2"],
-  allow_empty_source: ["truncate", "merge", "scd2"],
+  allow_empty_source: ["merge", "scd2"],
   tie_break_column: ["incremental"],
   overlap_seconds: ["incremental"],
 };
@@ -188,7 +188,8 @@ export class TargetChecks {
   }
 
   #typeOf(name: string | undefined): string | undefined {
-    return this.#table?.columns.find((column) => column.name === name)?.type;
+    const type = this.#table?.columns.find((column) => column.name === name)?.type;
+    return type === "" ? undefined : type;
   }
 
   #key(name: string): string {

@@ -68,7 +68,7 @@ incremental_column = "at"`;
     'p.toml:8:1: event_timestamp_column: only applies when mode = "scd2"; the mode is "append" (set mode = "scd2", or leave event_timestamp_column out)',
     'p.toml:9:1: ttl_seconds: only applies when mode = "scd2"; the mode is "append" (set mode = "scd2", or leave ttl_seconds out)',
     'p.toml:10:1: handle_deletes: "soft" is refused with mode = "append": append, truncate and incremental do not compare the source with the target (mode = "merge" takes "hard", mode = "scd2" takes "soft")',
-    'p.toml:11:1: allow_empty_source: only applies when mode = "truncate" or "merge" or "scd2"; the mode is "append" (set mode = one of them, or leave allow_empty_source out)',
+    'p.toml:11:1: allow_empty_source: only applies when mode = "merge" or "scd2"; the mode is "append" (set mode = one of them, or leave allow_empty_source out)',
     'p.toml:12:1: tie_break_column: only applies when mode = "incremental"; the mode is "append" (set mode = "incremental", or leave tie_break_column out)',
     'p.toml:13:1: overlap_seconds: only applies when mode = "incremental"; the mode is "append" (set mode = "incremental", or leave overlap_seconds out)',
     'p.toml:14:1: incremental_column: only applies when mode = "incremental", or the query uses $watermark (nothing would ever read the watermark)',
@@ -211,6 +211,9 @@ Deno.test("connections are databases", async () => {
     (await problems(`${SOURCE}source_connection = "kk"`, kafka)).join(),
     /^p\.toml:5:1: source_connection: connection 'kk' is not configured\. Looked for .*\[connections\] of p\.toml.* \(did you mean k\?/,
   );
+  assert.deepEqual(await problems(`${SOURCE}target_connection = "postgres://me:sEcret1@h/d"`), [
+    "p.toml:5:1: target_connection: expected the name of a connection, got a URL (give the URL as url, or configure a connection and give its name)",
+  ]);
   const text = `[[pipeline]]\nname = "p"\ntarget = { name = "t" }\n${SOURCE}`;
   const [none, ...more] = await batchProblems(tomlBatch(text, {}));
   assert.match(
@@ -220,7 +223,10 @@ Deno.test("connections are databases", async () => {
   assert.deepEqual(more, []);
   assert.deepEqual(
     await problems(`${SOURCE}target_connection = { kind = "duckdb", paht = "x" }`),
-    ["p.toml:5:40: target_connection.paht: unknown key (did you mean path?)"],
+    [
+      "p.toml:5:1: target_connection.path: required, but not given (the database file)",
+      "p.toml:5:40: target_connection.paht: unknown key (did you mean path?)",
+    ],
   );
 });
 

@@ -29,17 +29,17 @@ export function moduleTable(value: unknown, around: RawTable): RawTable {
   return { value: table, place, path: [] };
 }
 
-/** Validates a table; `undefined` after adding everything that is wrong with it to the problems. */
+/**
+ * Validates a table and adds everything that is wrong with it to the problems. `undefined` when its keys or their values are wrong; a table
+ * whose columns contradict themselves is still good for checks of others against it. A column whose type is none has the type "".
+ */
 export function tableOf(raw: RawTable, problems: ProblemList): DeclaredTable | undefined {
-  const before = problems.count;
   const { place } = raw;
   const value = place.spelling === "module" ? restoreDataKeys(declaredTable, raw.value) : raw.value;
   const locate = (path: KeyPath) => ({ place, path: [...raw.path, ...dataPath(path, place)] });
   const shape = validate(declaredTable, value, { problems, locate });
   if (shape === undefined) return undefined;
-  const checks = new TableChecks(shape, raw, problems);
-  const table = checks.table();
-  return problems.count === before ? table : undefined;
+  return new TableChecks(shape, raw, problems).table();
 }
 
 /** Names of columns are the user's own data: messages show them as they are written, whatever the spelling of keys. */
@@ -108,7 +108,7 @@ class TableChecks {
       );
     }
     if ("problem" in found) {
-      return { name, type: "VARCHAR", nullable: nullable ?? false, normalizers: normalize };
+      return { name, type: "", nullable: nullable ?? false, normalizers: normalize };
     }
     normalize.forEach((normalizer, index) => {
       const later = normalize.slice(index + 1);

@@ -1,19 +1,16 @@
-import { toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
 import type { Connector, OptionEntries } from "../core/connector.ts";
+import { declaredFileSchema } from "./batch_json_schema.ts";
+import { anyOf, block, convert, type JsonSchema, TABLE_FORMS } from "./json_schema_parts.ts";
 import {
   CONNECTION_ENTRIES,
   SOURCE_ENTRIES,
   TARGET_ENTRIES,
   tomlPipeline,
 } from "./pipeline_schema.ts";
-import { isSecretSchema } from "./schema_shape.ts";
-
-/** A JSON Schema document, as plain data. */
-export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * The JSON Schema of a pipeline file (draft 7), for editors: completion, descriptions, unknown keys. Made from the very schemas that
+ * The JSON Schema of a file of pipelines (draft 7), a streaming one or declared ones, for editors: completion, descriptions, unknown keys. Made from the very schemas that
  * validate, so it cannot differ from them; what only several keys together tell (cross checks) is not in it.
  *
  * @example
@@ -34,9 +31,7 @@ export function jsonSchema(connectors: readonly Connector[]): JsonSchema {
     named(targets, (connector) => connector.targetOptions, common),
   ]);
   const pipeline = convert(tomlPipeline);
-  return {
-    $schema: "http://json-schema.org/draft-07/schema#",
-    title: "flow pipeline",
+  const streaming = {
     ...pipeline,
     properties: {
       ...pipeline["properties"] as JsonSchema,
@@ -46,32 +41,11 @@ export function jsonSchema(connectors: readonly Connector[]): JsonSchema {
       targets: { type: "array", minItems: 1, items: target },
     },
   };
-}
-
-/** Every form that `tableForm` knows. */
-const TABLE_FORMS = v.optional(v.union([
-  TARGET_ENTRIES.table.wrapped,
-  v.pipe(v.array(TARGET_ENTRIES.table.wrapped), v.length(1)),
-  v.pipe(v.string(), v.nonEmpty()),
-  v.strictTuple([v.pipe(v.string(), v.nonEmpty()), v.pipe(v.string(), v.nonEmpty())]),
-]));
-
-/** A block whose `kind` is written down, or told by its URL. */
-function block(
-  connector: Connector,
-  own: OptionEntries | undefined,
-  common: OptionEntries,
-): JsonSchema {
-  const { kind: _kind, connection: _connection, ...identity } = CONNECTION_ENTRIES;
-  const isToldByUrl = connector.urlSchemes !== undefined;
-  const kind = v.literal(connector.kind);
-  return convert(v.strictObject({
-    kind: isToldByUrl ? v.optional(kind) : kind,
-    ...identity,
-    ...common,
-    ...connector.connectionOptions,
-    ...own,
-  }));
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "flow pipelines",
+    ...anyOf([streaming, declaredFileSchema(connectors)]),
+  };
 }
 
 /** A block with `connection = "name"`: its kind is not known here, so it takes the options of any, and needs none. */
@@ -94,22 +68,4 @@ function named(
     ...CONNECTION_ENTRIES,
     connection: v.pipe(v.string(), v.nonEmpty()),
   }));
-}
-
-/** What a user may write: inputs, so transformations and checks by functions say nothing. */
-function convert(schema: v.GenericSchema): JsonSchema {
-  return {
-    ...toJsonSchema(schema, {
-      typeMode: "input",
-      errorMode: "ignore",
-      overrideSchema: ({ valibotSchema, jsonSchema }) =>
-        isSecretSchema(valibotSchema as v.GenericSchema)
-          ? { ...jsonSchema, type: "string" }
-          : undefined,
-    }),
-  };
-}
-
-function anyOf(options: readonly JsonSchema[]): JsonSchema {
-  return { anyOf: options.map(({ $schema: _schema, ...rest }) => rest) };
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { fakeConnectors } from "./fake_connectors.ts";
-import { type JsonSchema, jsonSchema } from "./json_schema.ts";
+import { batchConnectors } from "./batch_fixtures.ts";
+import { jsonSchema } from "./json_schema.ts";
+import type { JsonSchema } from "./json_schema_parts.ts";
 
 function part(schema: unknown, ...path: (string | number)[]): JsonSchema {
   let at = schema;
@@ -10,8 +12,9 @@ function part(schema: unknown, ...path: (string | number)[]): JsonSchema {
 }
 
 Deno.test("the JSON Schema has every kind that can be a source or a target, and is plain data", () => {
-  const schema = jsonSchema(fakeConnectors);
-  assert.deepEqual(JSON.parse(JSON.stringify(schema)), schema);
+  const whole = jsonSchema(fakeConnectors);
+  assert.deepEqual(JSON.parse(JSON.stringify(whole)), whole);
+  const schema = part(whole, "anyOf", 0);
   assert.equal(schema["additionalProperties"], false);
   assert.deepEqual(schema["required"], ["pipeline_name"]);
   const sources = part(schema, "properties", "source", "anyOf") as unknown as JsonSchema[];
@@ -33,7 +36,7 @@ Deno.test("the JSON Schema has every kind that can be a source or a target, and 
 });
 
 Deno.test("required keys, choices, defaults, descriptions and secrets are those of the validation", () => {
-  const schema = jsonSchema(fakeConnectors);
+  const schema = part(jsonSchema(fakeConnectors), "anyOf", 0);
   const kafka = part(schema, "properties", "source", "anyOf", 0);
   assert.deepEqual(kafka["required"], ["kind", "bootstrap_servers"]);
   assert.equal(kafka["additionalProperties"], false);
@@ -44,4 +47,29 @@ Deno.test("required keys, choices, defaults, descriptions and secrets are those 
   const postgres = part(schema, "properties", "target", "anyOf", 1);
   // The kind may be told by the URL's scheme.
   assert.deepEqual(postgres["required"], ["url"]);
+});
+
+Deno.test("a file of declared pipelines has its own form", () => {
+  const schema = part(jsonSchema(batchConnectors), "anyOf", 1);
+  assert.deepEqual(Object.keys(part(schema, "properties")), ["pipeline", "tables", "connections"]);
+  const pipeline = part(schema, "properties", "pipeline", "items");
+  assert.deepEqual(pipeline["required"], ["name"]);
+  assert.equal(pipeline["additionalProperties"], false);
+  assert.deepEqual(part(pipeline, "properties", "mode")["enum"], [
+    "append",
+    "truncate",
+    "merge",
+    "scd2",
+    "incremental",
+  ]);
+  const connection = part(pipeline, "properties", "source_connection");
+  assert.match(String(connection["description"]), /^where the query runs/);
+  const forms = part(connection, "anyOf") as unknown as JsonSchema[];
+  assert.deepEqual(forms.map((form) => form["required"]), [undefined, ["url"], ["kind", "path"]]);
+  const targets = part(pipeline, "properties", "targets", "items");
+  assert.deepEqual(targets["required"], ["table"]);
+  const table = part(schema, "properties", "tables", "additionalProperties");
+  assert.deepEqual(table["required"], []);
+  const columns = part(table, "properties", "columns", "additionalProperties", "anyOf", 1);
+  assert.deepEqual(columns["required"], ["type"]);
 });

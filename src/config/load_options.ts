@@ -20,19 +20,19 @@ interface KeyedLoad<Column extends string> {
   readonly keys?: readonly Column[];
 }
 
-interface TruncateLoad {
-  /** Let a source without rows empty the table. */
+interface DeletingLoad {
+  /** With `handleDeletes`: a source without rows may delete or close everything. Without it such a run fails. */
   readonly allowEmptySource?: boolean;
 }
 
-interface MergeLoad<Column extends string> extends KeyedLoad<Column>, TruncateLoad {
+interface MergeLoad<Column extends string> extends KeyedLoad<Column>, DeletingLoad {
   /** Columns that are updated; default: all that are no key. */
   readonly updateColumns?: readonly Column[];
   /** `hard` deletes rows whose key is gone from the source. */
   readonly handleDeletes?: "none" | "hard";
 }
 
-interface Scd2Load<Column extends string> extends KeyedLoad<Column>, TruncateLoad {
+interface Scd2Load<Column extends string> extends KeyedLoad<Column>, DeletingLoad {
   /** Columns whose change makes a new version; default: all that are no key. */
   readonly compareColumns?: readonly Column[];
   /** The source's own time of a version; default: the start of the run. */
@@ -72,7 +72,7 @@ type Mode<Column extends string, Name extends string, Own> =
  */
 export type LoadOptions<Column extends string = string> =
   | Omit<Mode<Column, "append", unknown>, "mode"> & { readonly mode?: "append" }
-  | Mode<Column, "truncate", TruncateLoad>
+  | Mode<Column, "truncate", unknown>
   | Mode<Column, "merge", MergeLoad<Column>>
   | Mode<Column, "scd2", Scd2Load<Column>>
   | Mode<Column, "incremental", IncrementalLoad<Column>>;

@@ -57,6 +57,8 @@ export interface Dialect {
   timestampValue(micros: bigint): SqlValue;
   /** A parameter as a typed expression: `CAST($1 AS timestamptz)` where the database would not find the type by itself. */
   typedParameter(placeholder: string, type: string): string;
+  /** The value in a form that sorts as its type does; absent where all values have that form (SQLite takes times as texts of any form). */
+  sortable?(expression: TypedExpression): string;
   /** The value below (or equal to) every value of the type, bound for `$watermark` on a first run. */
   lowestValue(type: string): SqlValue;
   /** `UPDATE` of a table from another relation: sets columns of the rows that match. Expressions refer to the table as `t` and to the source as `s`. */

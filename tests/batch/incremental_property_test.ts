@@ -107,7 +107,7 @@ async function holdsTheSource(
 
 /** Databases leave out the zeros at the end of a fraction. */
 function padded(text: string): string {
-  const [whole = "", fraction = ""] = text.split(".");
+  const [whole = "", fraction = ""] = text.replace("T", " ").split(".");
   return `${whole}.${fraction.padEnd(6, "0")}`;
 }
 

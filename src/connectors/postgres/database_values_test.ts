@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { FlowError } from "../../core/error.ts";
 import type { SqlValue } from "../../core/session.ts";
 import { databaseTest } from "./test_database_rig.ts";
@@ -279,4 +280,49 @@ databaseTest("a failure on either side of a native copy ends both and is told", 
   });
   assert.deepEqual(await from.rows("SELECT count(*) AS n FROM t"), [{ n: 0n }]);
   assert.equal(await to.native.loadIn(target, from.native.readOut("SELECT 1", [])), 1);
+});
+
+databaseTest("any text arrives, between others and alone, and goes back", async (rig) => {
+  const session = await rig.connect();
+  await session.run("CREATE TABLE t (id int, a text, b text)");
+  const target = await rig.target(session, "t");
+  const piece = fc.constantFrom(
+    '"',
+    ",",
+    "\n",
+    "\r",
+    "\\",
+    ".",
+    "N",
+    "'",
+    " ",
+    "\t",
+    "$1",
+    "é",
+    "😀",
+    "\u2028",
+  );
+  const text = fc.option(fc.array(piece, { maxLength: 6 }).map((parts) => parts.join("")));
+  const rows = fc.array(fc.tuple(text, text), { minLength: 1, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(rows, async (pairs) => {
+      const made =
+        "SELECT CAST(j->>0 AS int) AS id, j->>1 AS a, j->>2 AS b FROM json_array_elements($1::json) AS j";
+      const json = JSON.stringify(pairs.map(([a, b], at) => [at, a, b]));
+      const expected = pairs.map(([a, b], at) => ({ id: String(at), a, b }));
+      assert.deepEqual(await rig.texts(session, made, [json]), expected);
+      assert.deepEqual(
+        await rig.texts(session, `SELECT a FROM (${made}) AS q`, [json]),
+        pairs.map(([a]) => ({ a })),
+      );
+      await rig.readInto(session, "any_text", made, [json]);
+      await session.load(target, "SELECT * FROM any_text", rig.rig.session);
+      assert.deepEqual(
+        await session.rows("SELECT id::text AS id, a, b FROM t ORDER BY t.id"),
+        expected,
+      );
+      await session.run("TRUNCATE t");
+    }),
+    { numRuns: 60, seed: 7 },
+  );
 });

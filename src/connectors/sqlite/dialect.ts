@@ -36,6 +36,10 @@ export const sqliteDialect: Dialect = {
     })`,
   timestampValue: zonedText,
   typedParameter,
+  sortable: ({ sql, type }) =>
+    /^(DATE|TIME|TIMESTAMP)/.test(canonicalType(type))
+      ? `flow_cast(${sql}, 'VARCHAR', ${quoteLiteral(canonicalType(type))})`
+      : sql,
   lowestValue,
   updateFrom: ({ table, source, set, on }) =>
     `UPDATE ${table} AS t SET ${

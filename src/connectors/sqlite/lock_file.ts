@@ -1,7 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
 
-const BUSY = 5;
-
 /**
  * Locks between processes: an empty file each, which SQLite locks as it locks a database. The operating system lets a lock go when its
  * process ends, however it ends.
@@ -19,7 +17,7 @@ export class LockFiles {
         lock.exec("BEGIN EXCLUSIVE");
       } catch (error) {
         lock.close();
-        if (((error as { errcode?: number }).errcode ?? 0) % 256 === BUSY) return false;
+        if (/database is locked|busy/.test(String(error))) return false;
         throw error;
       }
       // Whoever had it before may have removed the file after it was opened here: then this lock is on a file that nobody else sees.

@@ -128,7 +128,7 @@ function conversionOf(target: SqliteColumn, to: string): Conversion | undefined 
     return { expr: from.kind === "decimal" ? name : asText, exact };
   }
   if (to.startsWith("TIMESTAMP") && target.type === "DATE") {
-    const zone = to === "TIMESTAMP WITH TIME ZONE" ? "Z" : "";
+    const zone = to === "TIMESTAMP WITH TIME ZONE" ? ".000000Z" : "";
     return { expr: `${name} || 'T00:00:00${zone}'` };
   }
   if (to.startsWith("TIMESTAMP")) return { expr: name };

@@ -9,7 +9,7 @@ import type { SqliteColumn } from "./table.ts";
 /** A column of SQLite that takes values. */
 export type WireTarget =
   & Omit<SqliteColumn, "declared" | "widens">
-  & Partial<Pick<SqliteColumn, "widens">>;
+  & Partial<Pick<SqliteColumn, "declared" | "widens">>;
 
 /** A column on its way into SQLite. */
 export interface WireColumn extends FittedColumn {
