@@ -4,10 +4,13 @@
  * measured in the same run on the same rows. What it is doing goes to stderr.
  *
  *     deno task bench kafka-postgres [--rows 2000000] [--only CASE]
+ *     deno task bench batch [--rows 1000000] [--only CASE]
  */
+import { batch } from "./bench/batch.ts";
 import { kafkaPostgres } from "./bench/kafka_postgres.ts";
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  batch,
   "kafka-postgres": kafkaPostgres,
 };
 

@@ -57,7 +57,7 @@ export class Binder {
   query({ text, values, where }: BoundQuery): string {
     let bound = "";
     let from = 0;
-    for (const { name, start, end } of findParameters(text)) {
+    for (const { name, start, end } of findParameters(text, this.#dialect.kind)) {
       const given = Object.hasOwn(values, name) ? values[name] : undefined;
       if (given === undefined) continue;
       bound += text.slice(from, start) + this.value(given.value, given.type);

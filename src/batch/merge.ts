@@ -45,6 +45,31 @@ export function insertStatement(context: LoadContext): Statement {
   return { sql, params: bind.params };
 }
 
+/** Inserts and updates at once, where the database has a statement for it and the table an index that it needs. */
+export function upsertStatement(context: LoadContext): Statement | undefined {
+  const { session: { dialect }, target } = context;
+  if (dialect.upsert === undefined || !target.keysAreUnique) return undefined;
+  if (target.valueColumns.length === 0) return undefined;
+  const bind = new Binder(dialect);
+  const insert = {
+    ...Object.fromEntries(target.columns.map(({ name }) => [name, `s.${dialect.quote(name)}`])),
+    [LOADED_AT]: timestampOf(bind, dialect, context.startedMicros),
+    [BATCH_ID]: bind.value(context.batchId, "UUID"),
+  };
+  const differs = target.valueColumns.map((name) =>
+    dialect.differs(comparable(context, "t", name), comparable(context, "excluded", name))
+  );
+  const sql = dialect.upsert({
+    table: target.table,
+    source: context.relation,
+    insert,
+    keys: target.keys,
+    update: [...target.valueColumns, LOADED_AT, BATCH_ID],
+    where: differs.join(" OR "),
+  });
+  return { sql, params: bind.params };
+}
+
 /** Deletes the rows whose key is gone from the source. */
 export function deleteStatement(context: LoadContext): Statement {
   const { session: { dialect }, target } = context;
@@ -65,10 +90,7 @@ export async function applyMerge(context: LoadContext): Promise<LoadCounts> {
   const census = await countKeys(context);
   const deletes = target.spec.handleDeletes === "hard";
   if (deletes && census.rows === 0) await refuseEmptySource(context);
-  const update = updateStatement(context);
-  const rowsUpdated = update === undefined ? 0 : await session.run(update.sql, update.params);
-  const insert = insertStatement(context);
-  const rowsInserted = await session.run(insert.sql, insert.params);
+  const { rowsInserted, rowsUpdated } = await insertAndUpdate(context);
   const rowsDeleted = deletes ? await session.run(deleteStatement(context).sql) : undefined;
   return {
     rowsInserted,
@@ -76,6 +98,24 @@ export async function applyMerge(context: LoadContext): Promise<LoadCounts> {
     rowsUnchanged: census.rows - rowsInserted - rowsUpdated,
     ...(rowsDeleted === undefined ? {} : { rowsDeleted }),
   };
+}
+
+async function insertAndUpdate(
+  context: LoadContext,
+): Promise<{ readonly rowsInserted: number; readonly rowsUpdated: number }> {
+  const { session } = context;
+  const upsert = upsertStatement(context);
+  if (upsert !== undefined) {
+    const [counts] = await session.rows(upsert.sql, upsert.params);
+    return {
+      rowsInserted: Number(counts?.["inserted"] ?? 0),
+      rowsUpdated: Number(counts?.["updated"] ?? 0),
+    };
+  }
+  const update = updateStatement(context);
+  const rowsUpdated = update === undefined ? 0 : await session.run(update.sql, update.params);
+  const insert = insertStatement(context);
+  return { rowsInserted: await session.run(insert.sql, insert.params), rowsUpdated };
 }
 
 /**

@@ -89,6 +89,7 @@ export async function prepareLoad(
       table: to.dialect.tableName(target.table.ref),
       columns: written.map(({ to: { name, type } }) => ({ name, type })),
       keys,
+      keysAreUnique: hasUniqueKey(target, keys, table),
       valueColumns: values.names,
     },
     keysReason: needsKeys ? resolved.reason : `mode ${target.mode} needs none`,
@@ -100,7 +101,7 @@ export async function prepareLoad(
   };
 
   async function watermarkPart() {
-    if (!keepsWatermark(text, target)) return {};
+    if (!keepsWatermark(text, target, from.dialect)) return {};
     const column = watermarkColumn(spec, target, queryColumns);
     const kept = await to.table(metadataRef(to.dialect, "watermarks"));
     const before = kept === undefined
@@ -129,6 +130,19 @@ function declaredColumns(
       ...(there?.maxLength === undefined ? {} : { maxLength: there.maxLength }),
     };
   });
+}
+
+/** A table that is made by the run gets an index over its keys. */
+function hasUniqueKey(
+  { mode }: BatchTarget,
+  keys: readonly string[],
+  table: DatabaseTable | undefined,
+): boolean {
+  if (mode === "scd2" || keys.length === 0) return false;
+  return table === undefined ||
+    table.uniqueKeys.some((group) =>
+      group.length === keys.length && keys.every((key) => group.includes(key))
+    );
 }
 
 /** merge: what is updated; scd2: what makes a new version. */

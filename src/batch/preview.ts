@@ -7,7 +7,7 @@ import { appendStatement } from "./append.ts";
 import { Binder } from "./binder.ts";
 import type { BatchDependencies } from "./dependencies.ts";
 import type { LoadContext } from "./load_context.ts";
-import { deleteStatement, insertStatement, updateStatement } from "./merge.ts";
+import { deleteStatement, insertStatement, updateStatement, upsertStatement } from "./merge.ts";
 import { type LoadSessions, type PreparedLoad, prepareLoad } from "./prepare_load.ts";
 import { projection } from "./projection.ts";
 import { censusSql } from "./row_keys.ts";
@@ -61,10 +61,11 @@ async function previewTarget(
     declaredColumns: target.table.columns.map(({ name, type }) => ({ name, type })),
     augmentedColumns: augmentedColumns(target.mode).map(({ name }) => name),
   };
+  const path = pathOf(spec, target, deps);
   let known: TargetPreview = {
     ...base,
-    path: "same_db",
-    pathReason: "the connections could not be opened",
+    path,
+    pathReason: PATH_REASONS[path],
     keys: [],
     keysReason: "not known",
     compareColumns: [],
@@ -72,15 +73,13 @@ async function previewTarget(
     planSql: [],
   };
   try {
-    known = await withSessions(spec, target, deps, async (sessions, path) => {
+    known = await withSessions(spec, target, deps, async (sessions) => {
       const prepared = await prepareLoad(spec, target, sessions);
       for (const notice of prepared.notices) notes.add(notice);
       return {
         ...base,
         path,
-        pathReason: path === "same_db"
-          ? "source and target are one database"
-          : "source and target are two databases",
+        pathReason: PATH_REASONS[path],
         keys: prepared.target.keys,
         keysReason: prepared.keysReason,
         compareColumns: prepared.target.valueColumns,
@@ -95,6 +94,21 @@ async function previewTarget(
     if (deps.signal.aborted) throw thrown;
     return { ...known, error: toFlowError(thrown).toData() };
   }
+}
+
+const PATH_REASONS: Readonly<Record<TargetOutcome["path"], string>> = {
+  same_db: "source and target are one database",
+  cross_db: "source and target are two databases",
+};
+
+function pathOf(
+  spec: BatchSpec,
+  target: BatchTarget,
+  deps: BatchDependencies,
+): TargetOutcome["path"] {
+  const from = deps.openDatabase(spec.sourceConnection);
+  const to = deps.openDatabase(target.connection);
+  return from.identity === to.identity ? "same_db" : "cross_db";
 }
 
 /** The statements of a load in their order, with the placeholders of their values. */
@@ -159,12 +173,14 @@ function stagedStatements(
       ...scd2Statements(context, {}).map(({ sql }) => sql),
     ];
   }
+  const upsert = upsertStatement(context);
   const update = updateStatement(context);
   return [
     ...staging,
     censusSql(context),
-    ...(update === undefined ? [] : [update.sql]),
-    insertStatement(context).sql,
+    ...(upsert !== undefined
+      ? [upsert.sql]
+      : [...(update === undefined ? [] : [update.sql]), insertStatement(context).sql]),
     ...(target.spec.handleDeletes === "hard" ? [deleteStatement(context).sql] : []),
   ];
 }

@@ -225,6 +225,8 @@ class TargetLoad {
         errorMessage: describeError(error),
       });
     } catch (thrown) {
+      // A run that is stopped records nothing any more; the next one finds it and closes it.
+      if (this.#deps.signal.aborted) return;
       this.#deps.observe({
         kind: "notice",
         pipeline: this.#spec.name,

@@ -7,6 +7,7 @@ import {
   carriedColumns,
   column,
   columnList,
+  comparable,
   HASH,
   parameter,
   type Scd2Plan,
@@ -122,11 +123,4 @@ function stamps(): Readonly<Record<string, string>> {
 
 function values(plan: Scd2Plan, names: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(names.map((name) => [name, column(plan, name, "s")]));
-}
-
-/** JSON documents have no equality everywhere; their texts have. */
-function comparable(plan: Scd2Plan, name: string, qualifier: string): string {
-  const sql = column(plan, name, qualifier);
-  const type = plan.columns.find((one) => one.name === name)?.type;
-  return type === "JSON" ? plan.dialect.cast({ sql, type }, "VARCHAR") : sql;
 }

@@ -179,3 +179,10 @@ export function afterStart(plan: Scd2Plan, moment: string, start: string): strin
     later(plan, start, INSTANT_SECONDS)
   } END`;
 }
+
+/** JSON documents have no equality everywhere; their texts have. */
+export function comparable(plan: Scd2Plan, name: string, qualifier: string): string {
+  const sql = column(plan, name, qualifier);
+  const type = plan.columns.find((one) => one.name === name)?.type;
+  return type === "JSON" ? plan.dialect.cast({ sql, type }, "VARCHAR") : sql;
+}

@@ -6,6 +6,7 @@ import {
   carriedColumns,
   column,
   columnList,
+  comparable,
   ENDS,
   EXPIRED,
   EXPIRY,
@@ -42,7 +43,7 @@ function incoming(plan: Scd2Plan): string {
 }
 
 /**
- * Makes the stage of keys with something to do: keys of rows that no version of equal hash covers (also those with NULL, which are refused
+ * Makes the stage of keys with something to do: keys of rows that no version of equal values covers (also those with NULL, which are refused
  * then), keys that come back, keys with a version to expire, keys with versions to restate.
  */
 export function keysStatement(plan: Scd2Plan): Scd2Statement {
@@ -58,12 +59,16 @@ export function keysStatement(plan: Scd2Plan): Scd2Statement {
       sameKey(dialect, keys, "o", "t")
     } AND ${column(plan, VALID_TO, "o")} IS NULL))`
     : "";
-  // As an anti-join on key and hash: with an outer join and a comparison, planners expect all rows to differ.
+  // Values are compared rather than hashes: most rows are as they were, and making their hashes would be most of the work.
+  const differs = plan.valueColumns.map((name) =>
+    dialect.differs(comparable(plan, name, "t"), comparable(plan, name, "s"))
+  );
+  const same = differs.length === 0 ? "" : ` AND NOT (${differs.join(" OR ")})`;
   const parts = [
     `SELECT DISTINCT ${columnList(plan, keys, "s")} FROM ${incoming(plan)} AS s WHERE NOT EXISTS ` +
-    `(SELECT 1 FROM ${table} AS t WHERE ${sameKey(dialect, keys, "t", "s")} AND ${covers} AND ${
-      column(plan, ROW_HASH, "t")
-    } = ${rowHash(plan, "s", plan.valueColumns)}${lives})`,
+    `(SELECT 1 FROM ${table} AS t WHERE ${
+      sameKey(dialect, keys, "t", "s")
+    } AND ${covers}${same}${lives})`,
   ];
   if (plan.ttlSeconds !== undefined) {
     parts.push(
@@ -121,6 +126,7 @@ export function pointStatements(plan: Scd2Plan): readonly Scd2Statement[] {
         "fetch them again as candidates for keys that come back",
         POINT.candidate,
         parameter("started"),
+        mayReturn(plan),
       )]
       : [],
     existingPoints(plan),
@@ -143,14 +149,32 @@ function insertPoints(plan: Scd2Plan, names: readonly string[], query: string): 
   }) ${query}`;
 }
 
-function incomingPoints(plan: Scd2Plan, title: string, kind: number, moment: string) {
+/** A condition that spares most rows: a key comes back only if it has versions and none of them is open; a restatement may remove the open one. */
+function mayReturn(plan: Scd2Plan): string {
+  if (plan.restates) return "";
+  const { table, dialect, keys } = plan;
+  return ` AND EXISTS (SELECT 1 FROM ${table} AS c WHERE ${sameKey(dialect, keys, "c", "s")}) ` +
+    `AND NOT EXISTS (SELECT 1 FROM ${table} AS o WHERE ${sameKey(dialect, keys, "o", "s")} AND ${
+      column(plan, VALID_TO, "o")
+    } IS NULL)`;
+}
+
+function incomingPoints(
+  plan: Scd2Plan,
+  title: string,
+  kind: number,
+  moment: string,
+  condition = "",
+): Scd2Statement {
   const names = plan.columns.map(({ name }) => name);
   // Rows of one moment have one event time.
   const carried = carriedColumns(plan).filter((name) => name !== plan.eventTime?.name);
   const tie = carried.length === 0 ? "NULL" : rowHash(plan, "s", carried);
   const query = `SELECT ${moment}, ${kind}, ${rowHash(plan, "s", plan.valueColumns)}, ${tie}, ${
     column(plan, AT, "s")
-  }, ${columnList(plan, names, "s")} FROM ${incoming(plan)} AS s WHERE ${amongKeys(plan, "s")}`;
+  }, ${columnList(plan, names, "s")} FROM ${incoming(plan)} AS s WHERE ${
+    amongKeys(plan, "s")
+  }${condition}`;
   return statement(plan, title, insertPoints(plan, [AT, KIND, HASH, TIE, ORIGIN, ...names], query));
 }
 

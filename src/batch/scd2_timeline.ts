@@ -28,6 +28,7 @@ const LAST_AT = "_flow_last_at";
 const LAST_CLOSING = "_flow_last_closing";
 const LAST_LIVE = "_flow_last_live";
 const END_HASH = "_flow_end_hash";
+const REMOVED_AT = "_flow_removed_at";
 const END_EXPIRED = "_flow_end_expired";
 const EXISTED = "_flow_existed";
 const WAS_UNTIL = "_flow_was_until";
@@ -141,7 +142,10 @@ function placeRows(plan: Scd2Plan, query: string): string {
   );
 }
 
-/** With a full picture of the source, a key whose timeline ends in a closing comes back with its latest row, unless it has expired. */
+/**
+ * With a full picture of the source, a key whose timeline ends in a closing comes back with its latest row, unless it has expired. One that
+ * a restatement deprives of its last version comes back where that began: else each restatement would move it.
+ */
 function placeReturns(plan: Scd2Plan, query: string): string {
   const kind = a(plan, KIND);
   const at = a(plan, AT);
@@ -154,26 +158,41 @@ function placeReturns(plan: Scd2Plan, query: string): string {
     [END_EXPIRED]: `FIRST_VALUE(${a(plan, EXPIRED)}) ${
       over(plan, [], `CASE WHEN ${isClosing} THEN 0 ELSE 1 END, ${at} DESC`)
     }`,
+    ...plan.restates
+      ? { [REMOVED_AT]: `MAX(CASE WHEN ${lastRemoved(plan)} THEN ${at} END) ${over(plan)}` }
+      : {},
     [RANK]: `ROW_NUMBER() ${
       over(plan, [kind], `${a(plan, ORIGIN)} DESC, ${a(plan, HASH)} DESC, ${a(plan, TIE)} DESC`)
     }`,
   });
   const isCandidate = `${b(plan, KIND)} = ${POINT.candidate}`;
   const closing = b(plan, LAST_CLOSING);
+  const removed = plan.restates ? `${b(plan, REMOVED_AT)} IS NOT NULL` : "FALSE";
+  const moment = `CASE WHEN ${closing} > ${parameter("started")} THEN ${closing} ELSE ${
+    b(plan, AT)
+  } END`;
+  const placed = plan.restates ? `COALESCE(${b(plan, REMOVED_AT)}, ${moment})` : moment;
   return remaking(
     plan,
     facts,
     {
-      [AT]: `CASE WHEN ${isCandidate} AND ${closing} > ${
-        parameter("started")
-      } THEN ${closing} ELSE ${b(plan, AT)} END`,
+      [AT]: `CASE WHEN ${isCandidate} THEN ${placed} ELSE ${b(plan, AT)} END`,
       [KIND]: `CASE WHEN ${isCandidate} THEN ${POINT.row} ELSE ${b(plan, KIND)} END`,
     },
     [ENDS, TIE],
-    `${b(plan, KIND)} < ${POINT.candidate} OR (${b(plan, RANK)} = 1 AND ${
-      b(plan, END_EXPIRED)
-    } = 0 AND ${closing} > ${b(plan, LAST_LIVE)})`,
+    `${b(plan, KIND)} < ${POINT.candidate} OR (${b(plan, RANK)} = 1 AND ${closing} > ${
+      b(plan, LAST_LIVE)
+    } AND (${b(plan, END_EXPIRED)} = 0 OR ${removed}))`,
   );
+}
+
+/** Of the versions that a restatement removes, one that was open, or was so until it expired. */
+function lastRemoved(plan: Scd2Plan): string {
+  const wasOpen = `${a(plan, ENDS)} IS NULL`;
+  const open = plan.ttlSeconds === undefined
+    ? wasOpen
+    : `(${wasOpen} OR ${a(plan, ENDS)} >= ${later(plan, a(plan, AT), plan.ttlSeconds)})`;
+  return `${a(plan, KIND)} = ${POINT.removed} AND ${open}`;
 }
 
 /** One point per moment; what was there at that moment is kept beside it. */

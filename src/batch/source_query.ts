@@ -26,13 +26,13 @@ export function sourceText(spec: BatchSpec, target: BatchTarget, dialect: Dialec
 }
 
 /** True when the query names `$watermark`. */
-export function namesWatermark(text: string): boolean {
-  return findParameters(text).some(({ name }) => name === WATERMARK);
+export function namesWatermark(text: string, dialect: Dialect): boolean {
+  return findParameters(text, dialect.kind).some(({ name }) => name === WATERMARK);
 }
 
 /** True when runs of the target keep a watermark. */
-export function keepsWatermark(text: string, target: BatchTarget): boolean {
-  return target.mode === "incremental" || namesWatermark(text);
+export function keepsWatermark(text: string, target: BatchTarget, dialect: Dialect): boolean {
+  return target.mode === "incremental" || namesWatermark(text, dialect);
 }
 
 /** The query with the user's own parameters, and NULL for `$watermark`: good for finding out its columns. */
@@ -55,7 +55,7 @@ export function runQuery(
   watermark: StoredWatermark | undefined,
 ): BoundQuery {
   const values: Record<string, BoundValue> = { ...userValues(spec) };
-  if (!keepsWatermark(text, target)) return { text, values };
+  if (!keepsWatermark(text, target, dialect)) return { text, values };
   const column = watermarkColumn(spec, target, columns);
   const low = watermark?.value ?? dialect.lowestValue(column.type);
   // Where values have no form of their own, the query compares with the value as it was found.

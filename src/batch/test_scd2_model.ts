@@ -74,7 +74,7 @@ export function modelTimeline(
     );
   const points = new Map<bigint, Point>();
   for (const version of kept) addVersion(points, kept, version, run);
-  if (run.eventTime) addEvents(points, rows, run);
+  if (run.eventTime) addEvents(points, existing, rows, run);
   else addCurrentRow(points, rows, run);
   dropOverruledEnds(points);
   return versionsOf(points, run, existing, rows.length > 0);
@@ -99,8 +99,9 @@ function addVersion(
 
 function addEvents(
   points: Map<bigint, Point>,
+  existing: readonly ModelVersion[],
   rows: readonly ModelRow[],
-  { started, soft }: ModelRun,
+  { started, soft, ttl, restate }: ModelRun,
 ): void {
   const placed = rows.map((row) => ({ ...row, at: row.at ?? started }));
   const rank = ({ v, c }: ModelRow) => modelHash(v) + modelHash(c);
@@ -117,7 +118,14 @@ function addEvents(
   const end = last === undefined ? undefined : points.get(last);
   const row = byRank.at(-1);
   if (soft && row !== undefined && last !== undefined && end?.kind === "closing") {
-    if (end.expiry === "no") points.set(later(last, started), { ...row, kind: "row" });
+    const removed = latest(
+      existing.filter(({ from, to }) =>
+        restate !== undefined && from >= restate &&
+        (to === undefined || (ttl !== undefined && to >= from + ttl))
+      ).map(({ from }) => from),
+    );
+    if (removed !== undefined) points.set(removed, { ...row, kind: "row" });
+    else if (end.expiry === "no") points.set(later(last, started), { ...row, kind: "row" });
   }
 }
 

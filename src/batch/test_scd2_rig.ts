@@ -138,6 +138,7 @@ export class Scd2Rig {
         table: this.table,
         columns: COLUMNS,
         keys: ["k", "g"],
+        keysAreUnique: false,
         valueColumns: ["v"],
       },
       relation,

@@ -69,14 +69,33 @@ export interface Dialect {
     readonly set: Readonly<Record<string, string>>;
     readonly on: string;
   }): string;
+  /**
+   * Where a database does it quicker than by an update and an insert: one statement that inserts the rows of a relation (`s`) and updates those
+   * (`t`) that are there under a unique key, which the relation holds once each. It gives one row, with the counts `inserted` and `updated`.
+   */
+  upsert?(request: {
+    readonly table: string;
+    readonly source: string;
+    /** Column → expression over `s`, in order. */
+    readonly insert: Readonly<Record<string, string>>;
+    /** Columns of the unique key. */
+    readonly keys: readonly string[];
+    /** Columns that an update sets to what would have been inserted. */
+    readonly update: readonly string[];
+    /** Whether a row that is there is updated: over `t`, and `excluded` for what would have been inserted. */
+    readonly where: string;
+  }): string;
   /** `DELETE` of the rows of a table for which the condition holds; it refers to the table as `t`. */
   deleteWhere(table: string, condition: string): string;
   /** Empties a table within the transaction. */
   emptyTable(table: string): string;
   /** Makes a temporary table of the session from a query; it vanishes with the session. `name` is not quoted. */
   createStageAs(name: string, query: string): string;
-  /** Makes an empty temporary table of the session. */
-  createStage(name: string, columns: readonly Column[]): string;
+  /**
+   * Makes an empty temporary table of the session. `keys` are the columns by which others look into it: MySQL indexes them, since without an
+   * index MariaDB compares every row with every other.
+   */
+  createStage(name: string, columns: readonly Column[], keys?: readonly string[]): string;
   /** The name of a stage in other statements. */
   stageName(name: string): string;
   dropStage(name: string): string;

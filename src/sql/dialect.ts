@@ -24,7 +24,7 @@ export const duckdbDialect: Dialect = {
   differs: (left, right) => `(${left} IS DISTINCT FROM ${right})`,
   rowHash,
   addSeconds: (expression, seconds) =>
-    `CAST(${expression.sql} + to_microseconds(CAST(round((${seconds}) * 1000000) AS BIGINT)) ` +
+    `CAST(${expression.sql} + to_microseconds(CAST(round(CAST(${seconds} AS DOUBLE) * 1000000) AS BIGINT)) ` +
     `AS ${expression.type})`,
   timestampValue: timestampText,
   typedParameter: (placeholder, type) => `CAST(${placeholder} AS ${canonicalType(type)})`,

@@ -58,7 +58,9 @@ export async function newPlace(kind: DatabaseKind, scratchDir: string): Promise<
   const server = Deno.env.get(variable);
   if (server === undefined) throw new Error(`${variable} is not set`);
   const administrator = place(kind, { url: server }, scratchDir, () => Promise.resolve());
-  await administrator.run(`CREATE DATABASE ${name}`);
+  await administrator.run(
+    `CREATE DATABASE ${name}${kind === "mysql" ? " CHARACTER SET utf8mb4" : ""}`,
+  );
   const url = new URL(server);
   url.pathname = `/${name}`;
   return place(kind, { url: url.href }, scratchDir, async () => {

@@ -123,7 +123,10 @@ export function valuesSuite(tested: DatabaseCase): void {
   databaseTest(tested, "a value that does not fit is an error of the load", async (rig) => {
     const session = await rig.connect();
     await rig.makeTable(session, "kept", [{ name: "v", type: "SMALLINT", notNull: true }]);
-    for (const value of ["40000", "1.5::DOUBLE", "'x'", "NULL::SMALLINT"]) {
+    const unfit = ["1.5::DOUBLE", "'x'", "NULL::SMALLINT"];
+    // Where there is but one type of integers, 40000 is one.
+    if (tested.otherTypes?.["SMALLINT"] === undefined) unfit.push("40000");
+    for (const value of unfit) {
       await session.begin();
       await assert.rejects(
         rig.load(session, "kept", `SELECT ${value} AS v`),
@@ -142,11 +145,11 @@ export function valuesSuite(tested: DatabaseCase): void {
       { name: "n", type: "BIGINT" },
       { name: "v", type: "VARCHAR" },
     ]);
-    const rows = 80;
+    const rows = 45_000;
     const made = await rig.load(
       session,
       "kept",
-      `SELECT i AS n, repeat('é"', 400000) || i AS v FROM range(${rows}) AS r(i)`,
+      `SELECT i AS n, repeat('é"', 350) || i AS v FROM range(${rows}) AS r(i)`,
     );
     assert.equal(made, rows);
     const kept = session.dialect.tableName({ name: "kept" });
@@ -161,7 +164,7 @@ export function valuesSuite(tested: DatabaseCase): void {
       )
     ) {
       const [counted] = await rig.engineSession.rows<{ good: bigint }>(
-        `SELECT count(*) AS good FROM ${piece.relation} AS q WHERE v = repeat('é"', 400000) || n`,
+        `SELECT count(*) AS good FROM ${piece.relation} AS q WHERE v = repeat('é"', 350) || n`,
       );
       seen += Number(counted?.good ?? 0n);
       pieces += 1;

@@ -93,16 +93,28 @@ function toColumn(
 const COMMENTS = "SELECT table_schema, table_name, column_name, column_comment " +
   "FROM information_schema.columns WHERE table_schema = ? AND table_name = ? AND column_comment IN (?, ?)";
 
+const BOUND_INTEGERS: Readonly<Record<string, string>> = {
+  TINYINT: "BIGINT",
+  SMALLINT: "BIGINT",
+  INTEGER: "BIGINT",
+  UTINYINT: "UBIGINT",
+  USMALLINT: "UBIGINT",
+  UINTEGER: "UBIGINT",
+};
+
 /** The columns of a query with engine types. Those that come straight from a column of flow's have the type that its comment tells. */
 export async function describeColumns(
   ask: Ask,
   definitions: readonly ColumnDefinition[],
+  hasParameters: boolean,
 ): Promise<Column[]> {
   const columns: Column[] = [];
   const comments = new Map<string, Map<string, string>>();
   for (const definition of definitions) {
     const { name, schema, orgTable, orgName } = definition;
     let type = engineTypeOfResult(definition);
+    // Before parameters are bound the server guesses how large the integers made of them are.
+    if (hasParameters && orgName === "") type = BOUND_INTEGERS[type] ?? type;
     if (orgTable !== "" && (type === "TIMESTAMP" || type === "VARCHAR")) {
       const key = `${schema}\n${orgTable}`;
       let known = comments.get(key);

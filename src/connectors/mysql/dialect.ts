@@ -1,11 +1,15 @@
 import type { TableRef } from "../../core/connector.ts";
 import type { Dialect } from "../../core/database.ts";
+import type { Column } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import { typeWithoutOrder } from "../../sql/dialect.ts";
 import { canonicalType } from "../../sql/exact_cast.ts";
 import { exactCast, normalized } from "./dialect_cast.ts";
-import { exactText, rowHash } from "./dialect_text.ts";
+import { exactText, rowHash, withValue } from "./dialect_text.ts";
 import { mysqlType } from "./type_map.ts";
+
+/** What an index of 3072 bytes holds of text. */
+const INDEX_CHARACTERS = 700;
 
 /**
  * The dialect of MariaDB 10.11 and later and of MySQL 8. Where the two differ, each skips the comment that is meant for the other one
@@ -21,7 +25,7 @@ export const mysqlDialect: Dialect = {
   normalize: normalized,
   // The first part sees what the text of a FLOAT does not show, the second what a collation takes for equal.
   differs: (left, right) =>
-    `(NOT (${left} <=> ${right}) OR NOT (CAST(${left} AS BINARY) <=> CAST(${right} AS BINARY)))`,
+    withValue(left, (a) => withValue(right, (b) => differing(a, b), "other")),
   rowHash,
   addSeconds: ({ sql, type }, seconds) => {
     const micros = `CAST(ROUND((${seconds}) * 1000000) AS SIGNED)`;
@@ -39,10 +43,7 @@ export const mysqlDialect: Dialect = {
   // TRUNCATE would commit.
   emptyTable: (table) => `DELETE FROM ${table}`,
   createStageAs: (name, query) => `CREATE TEMPORARY TABLE ${quote(name)} ${query}`,
-  createStage: (name, columns) =>
-    `CREATE TEMPORARY TABLE ${quote(name)} (${
-      columns.map((column) => `${quote(column.name)} ${mysqlType(column.type)}`).join(", ")
-    })`,
+  createStage,
   stageName: quote,
   // Without TEMPORARY it would commit, and might drop another table.
   dropStage: (name) => `DROP TEMPORARY TABLE IF EXISTS ${quote(name)}`,
@@ -57,6 +58,29 @@ export const mysqlDialect: Dialect = {
   // What INSERT … SELECT and UPDATE read is not the transaction's snapshot but the newest state, and they lock it.
   stableReads: false,
 };
+
+function createStage(
+  name: string,
+  columns: readonly Column[],
+  keys: readonly string[] = [],
+): string {
+  const parts = columns.map((column) => `${quote(column.name)} ${mysqlType(column.type)}`);
+  const indexed = columns.filter((column) => keys.includes(column.name)).map((column) => {
+    const unbounded = /^LONG(TEXT|BLOB)/.test(mysqlType(column.type));
+    return unbounded
+      ? `${quote(column.name)}(${Math.floor(INDEX_CHARACTERS / keys.length)})`
+      : quote(column.name);
+  });
+  const isJson = columns.some(({ name, type }) => keys.includes(name) && mysqlType(type) === "JSON");
+  if (indexed.length > 0 && indexed.length <= 16 && !isJson) {
+    parts.push(`INDEX flow_keys (${indexed.join(", ")})`);
+  }
+  return `CREATE TEMPORARY TABLE ${quote(name)} (${parts.join(", ")})`;
+}
+
+function differing(a: string, b: string): string {
+  return `(NOT (${a} <=> ${b}) OR NOT (CAST(${a} AS BINARY) <=> CAST(${b} AS BINARY)))`;
+}
 
 function quote(name: string): string {
   return `\`${name.replaceAll("`", "``")}\``;

@@ -1,7 +1,7 @@
 import type { TypedExpression } from "../../core/database.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
 import { canonicalType } from "../../sql/exact_cast.ts";
-import { engineText, exactText } from "./dialect_text.ts";
+import { engineText, exactText, withValue } from "./dialect_text.ts";
 
 /** Lowest and highest value of each integer type. */
 const INTEGERS: Readonly<Record<string, readonly [string, string]>> = {
@@ -33,15 +33,17 @@ export function guarded(bad: string, type: string, value: string): string {
 
 /**
  * The value as the engine type: nothing is lost, or the statement fails. Fractions below a microsecond are cut off, and decimals
- * into binary floating point are rounded to the nearest number, which is what such a type means. The expression occurs several times in the
- * result: it is a column, and holds no parameter.
+ * into binary floating point are rounded to the nearest number, which is what such a type means.
  */
 export function exactCast(expression: TypedExpression, to: string): string {
   const source = canonicalType(expression.type);
   const target = canonicalType(to);
-  const { sql } = expression;
+  if (source === target && target !== "VARCHAR") return expression.sql;
+  return withValue(expression.sql, (sql) => castValue(sql, source, target));
+}
+
+function castValue(sql: string, source: string, target: string): string {
   if (target === "VARCHAR") return engineText({ sql, type: source });
-  if (source === target) return sql;
   const text = source === "VARCHAR" || source === "JSON" || source.startsWith("ENUM(");
   const integer = INTEGERS[target];
   if (integer !== undefined) return toInteger(sql, text, source, target, integer);

@@ -147,7 +147,11 @@ serviceTest("the hash of a row is the engine's", async (rig) => {
     { name: "day", type: "DATE" },
     { name: "clock", type: "TIME" },
     { name: "uu", type: "UUID" },
+    { name: "f", type: "FLOAT" },
+    { name: "raw", type: "BLOB" },
   ];
+  const floats = ["0.1", "-1.5", "16777217", "3.4028235e38", "1e-10", "0", "123456.79", "1e10"];
+  const bytes = ["''", "'plain ~text$'", "'\\x00\\xFF\\x5C\\x22\\x41$1'", "NULL", "'\\x27é'"];
   const times = ["2026-01-01 00:00:00.12", "2026-01-01 10:00:00", "0001-01-01 00:00:00.000001"];
   const doubles = [
     ...["0.1", "1e15", "1234567890123456", "1e16", "-1.5e100", "1e-5", "-0.00001234", "0.0001"],
@@ -158,7 +162,9 @@ serviceTest("the hash of a row is the engine's", async (rig) => {
       at === 3 ? "NULL" : `'ü${at}😀 '`
     }, TIMESTAMPTZ '${times[at % 3]}+00', TIMESTAMP '${times[at % 3]}', DATE '2026-01-0${
       at % 9 + 1
-    }', TIME '12:00:0${at % 10}.${at}', '00112233-4455-6677-8899-aabbccddeeff'::UUID)`
+    }', TIME '12:00:0${at % 10}.${at}', '00112233-4455-6677-8899-aabbccddeeff'::UUID, ${
+      floats[at % 8]
+    }::FLOAT, ${bytes[at % 5]?.includes("é") ? "encode('\\x27é')" : `${bytes[at % 5]}::BLOB`})`
   );
   const names = columns.map(({ name }) => name).join(", ");
   const query = `SELECT * FROM (VALUES ${rows.join(", ")}) AS v(${names})`;

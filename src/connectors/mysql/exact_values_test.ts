@@ -27,7 +27,7 @@ const COLUMNS = [
 const ROWS = `
 SELECT 9223372036854775807::BIGINT, 18446744073709551615::UBIGINT,
   1234567890123456789012345678.0123456789::DECIMAL(38,10), 16777217::FLOAT, 0.1::DOUBLE, true,
-  'a "quote", \\ back' || chr(9) || chr(10) || chr(13) || chr(10) || chr(0) || '😀' || chr(31) || '\\N',
+  'a "quote", \\ back' || chr(9) || chr(10) || chr(13) || chr(10) || chr(0) || '😀' || chr(31) || chr(1) || ',' || chr(1) || '\\N',
   TIMESTAMPTZ '2026-01-31 12:00:00.123456+02', TIMESTAMP '1999-12-31 23:59:59.000001', DATE '1000-01-01',
   TIME '23:59:59.999999', '00112233-4455-6677-8899-aabbccddeeff'::UUID, '{"a": [1, "x\\ny"]}'::JSON,
   '\\x00\\xFF\\x0A\\x5C'::BLOB, 99999999999999999999999999999999999999::HUGEINT

@@ -68,10 +68,10 @@ export class MysqlSession implements DatabaseSession {
   }
 
   /** The parameters' values do not matter to it. */
-  describe(query: string, _params: readonly SqlValue[] = []): Promise<Column[]> {
+  describe(query: string, params: readonly SqlValue[] = []): Promise<Column[]> {
     return this.#do("prepare a query", async () => {
       const definitions = await this.#connection.prepare(withoutEnd(query), this.#signal);
-      return await describeColumns(this.#ask, definitions);
+      return await describeColumns(this.#ask, definitions, params.length > 0);
     });
   }
 

@@ -43,6 +43,16 @@ export const postgresDialect: Dialect = {
     `UPDATE ${table} AS t SET ${
       Object.entries(set).map(([name, value]) => `${quote(name)} = ${value}`).join(", ")
     } FROM ${source} AS s WHERE ${on}`,
+  // A row that was inserted has no xmax; one that was updated carries the lock under which it was.
+  upsert: ({ table, source, insert, keys, update, where }) =>
+    `WITH done AS (INSERT INTO ${table} AS t (${
+      Object.keys(insert).map(quote).join(", ")
+    }) SELECT ${Object.values(insert).join(", ")} FROM ${source} AS s ON CONFLICT (${
+      keys.map(quote).join(", ")
+    }) DO UPDATE SET ${
+      update.map((name) => `${quote(name)} = excluded.${quote(name)}`).join(", ")
+    } WHERE ${where} RETURNING (xmax = 0) AS fresh) SELECT count(*) FILTER (WHERE fresh) AS inserted, ` +
+    `count(*) FILTER (WHERE NOT fresh) AS updated FROM done`,
   deleteWhere: (table, condition) => `DELETE FROM ${table} AS t WHERE ${condition}`,
   // TRUNCATE would be quicker, but it locks out readers until the commit, shows an empty table to transactions that began before, wants a
   // right of its own, and refuses tables that foreign keys point to.

@@ -142,7 +142,7 @@ function sqliteError(failure: SqliteFailure, path: string): FlowError {
       hint: "another program writes to the file and does not finish; flow tries again",
     });
   }
-  if (primary === 26 || primary === 11 || /not a database|malformed/.test(message)) {
+  if (primary === 26 || primary === 11 || /not a database|disk image is malformed/.test(message)) {
     return error({
       code: "sqlite_file_invalid",
       domain: "user",

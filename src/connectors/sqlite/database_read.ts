@@ -69,7 +69,9 @@ export async function* readInPieces(read: SqliteRead): AsyncGenerator<RelationPi
 function linesQuery(query: string, columns: readonly Column[]): string {
   const fields = columns.map(({ type }, at) => field(`c${at}`, type));
   return `${numberedColumns(query, columns.length)} ` +
-    `SELECT CAST(${fields.join(" || ',' || ")} || char(10) AS BLOB) AS line FROM flow_rows`;
+    `SELECT CAST(${fields.join(" || ',' || ")} || char(10) AS BLOB) AS line FROM flow_rows ` +
+    // The row that says that there are no more.
+    `UNION ALL SELECT zeroblob(0)`;
 }
 
 function field(value: string, type: string): string {

@@ -42,19 +42,31 @@ export function registerFunctions(database: DatabaseSync): FunctionErrors {
 }
 
 /**
- * What a function has thrown. Older versions of the runtime lose it on the way out of a statement that they have rightly ended, so that
- * it is kept here and asked for after every statement.
+ * What a function has thrown, which is asked for after every statement. The runtime ends a statement whose function throws, but not always
+ * tells of it, and its `all()` never returns then.
  */
 export class FunctionErrors {
   #error: unknown;
+  #keeps = false;
 
-  /** Does it, and keeps what it throws. */
-  watch<T>(work: () => T): T {
+  /** Runs a function's work; what it throws is kept, and thrown on unless {@link keeping}. */
+  watch(work: () => SqliteValue): SqliteValue {
     try {
       return work();
     } catch (error) {
-      this.#error = error;
+      this.#error ??= error;
+      if (this.#keeps) return null;
       throw error;
+    }
+  }
+
+  /** Runs a statement whose functions must not throw: they give NULL, and the result is not to be used when {@link throwIfAny} throws. */
+  keeping<T>(statement: () => T): T {
+    this.#keeps = true;
+    try {
+      return statement();
+    } finally {
+      this.#keeps = false;
     }
   }
 

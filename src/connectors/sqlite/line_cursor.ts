@@ -3,12 +3,19 @@ import type { Lines, SqliteValue } from "./protocol.ts";
 
 const FIRST_BYTES = 1 << 16;
 
-/** A query whose rows are bytes, taken in pieces of whole rows. */
+/**
+ * A query whose rows are bytes, taken in pieces of whole rows. The last row must be an empty one: the driver takes an error for the end of a
+ * query, so that only that row tells that all have come.
+ */
 export class LineCursor {
+  readonly #statement: StatementSync;
+  readonly #params: readonly SqliteValue[];
   readonly #rows: IterableIterator<unknown>;
   #done = false;
 
   constructor(statement: StatementSync, params: readonly SqliteValue[]) {
+    this.#statement = statement;
+    this.#params = params;
     this.#rows = statement.iterate(...params) as IterableIterator<unknown>;
   }
 
@@ -20,11 +27,12 @@ export class LineCursor {
     let longest = 0;
     while (length < maxBytes && !this.#done) {
       const step = this.#rows.next();
-      if (step.done === true) {
-        this.#done = true;
+      if (step.done === true) this.#fail();
+      const { line } = step.value as { readonly line: Uint8Array };
+      if (line.length === 0) {
+        this.close();
         break;
       }
-      const { line } = step.value as { readonly line: Uint8Array };
       if (length + line.length > bytes.length) {
         const longer = new Uint8Array(Math.max(bytes.length * 2, length + line.length));
         longer.set(bytes.subarray(0, length));
@@ -38,9 +46,16 @@ export class LineCursor {
     return { bytes: bytes.slice(0, length), rows, longest, done: this.#done };
   }
 
-  /** Ends the query before its end. */
+  /** Ends the query, also before its end. */
   close(): void {
     if (!this.#done) this.#rows.return?.();
     this.#done = true;
+  }
+
+  /** Runs it again, with a method of the driver that does tell what went wrong. */
+  #fail(): never {
+    this.#done = true;
+    this.#statement.all(...this.#params);
+    throw new Error("SQLite ended a query before its last row");
   }
 }

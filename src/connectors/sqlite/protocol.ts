@@ -25,7 +25,7 @@ export type SqliteCall =
   | { readonly op: "change"; readonly sql: string; readonly params: readonly SqliteValue[] }
   /** The columns of a query, by preparing it. */
   | { readonly op: "columns"; readonly sql: string }
-  /** Starts a query of one BLOB column, `line`; what {@link Lines} it gives is then asked for with `lines`. One at a time. */
+  /** Starts a query of one BLOB column, `line`, whose last row is empty; what {@link Lines} it gives is then asked for with `lines`. One at a time. */
   | { readonly op: "read"; readonly sql: string; readonly params: readonly SqliteValue[] }
   | { readonly op: "lines"; readonly maxBytes: number }
   | { readonly op: "end_read" }

@@ -110,13 +110,22 @@ function open(path: string, readOnly: boolean, busyMs: number): SqliteResults["o
   return { version: String(version?.["version"]) };
 }
 
-/** Not by the driver's `all()`, which never returns when a function throws. */
+/** By the driver's `all()`: its `iterate()` says nothing of errors. */
 function query(sql: string, params: readonly SqliteValue[]): SqliteResults["query"] {
-  const rows: Readonly<Record<string, SqliteValue>>[] = [];
-  for (const row of prepared(sql).iterate(...params)) {
-    rows.push(row as Readonly<Record<string, SqliteValue>>);
+  const all = () => prepared(sql).all(...params) as SqliteResults["query"];
+  const writes = /\bflow_/.test(sql) && /\bRETURNING\b/i.test(sql);
+  if (!writes) return functionErrors?.keeping(all) ?? all();
+  opened().exec("SAVEPOINT flow_query");
+  try {
+    const rows = functionErrors?.keeping(all) ?? all();
+    functionErrors?.throwIfAny();
+    return rows;
+  } catch (error) {
+    opened().exec("ROLLBACK TO flow_query");
+    throw error;
+  } finally {
+    opened().exec("RELEASE flow_query");
   }
-  return rows;
 }
 
 function change(sql: string, params: readonly SqliteValue[]): number {

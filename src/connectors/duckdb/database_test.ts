@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../core/clock.ts";
+import type { Database } from "../../core/database.ts";
+import { createEngine } from "../../sql/engine.ts";
+import { duckdbConnector } from "./connector.ts";
+
+const signal = () => new AbortController().signal;
+
+async function withDatabase(
+  work: (database: Database, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "flow_test_" });
+  const database = duckdbConnector.openDatabase?.({ path: `${folder}/a.duckdb` }, {
+    scratchDir: folder,
+    clock: systemClock,
+  });
+  assert.ok(database !== undefined);
+  try {
+    await work(database, folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Types that Parquet or CSV would change on the way. */
+const COLUMNS: Readonly<Record<string, string>> = {
+  e: "'b'::ENUM('a', 'b')",
+  h: "'-170141183460469231731687303715884105728'::HUGEINT",
+  i: "INTERVAL '1 month 2 days 3 microseconds'",
+  z: "'12:00:00+02'::TIMETZ",
+  b: "'0101'::BIT",
+  n: "{'a': [1, NULL], 'b': MAP {'k': 'é'}}",
+  j: `'{"a":1}'::JSON`,
+  ns: "'2026-01-01 00:00:00.123456789'::TIMESTAMP_NS",
+};
+
+Deno.test("duckdb database: every type goes through the engine and back as it is", () =>
+  withDatabase(async (database, folder) => {
+    const session = await database.connect(signal());
+    const engine = await createEngine({ scratchDir: folder, threads: 1 });
+    const engineSession = await engine.connect();
+    try {
+      const items = Object.entries(COLUMNS).map(([name, sql]) => `${sql} AS ${name}`);
+      await session.run(`CREATE TABLE one AS SELECT ${items.join(", ")}`);
+      const types = (await session.describe("SELECT * FROM one")).map(({ type }) => type);
+      await session.run("CREATE TABLE two AS SELECT * FROM one LIMIT 0");
+      const columns = (await session.table({ name: "two" }))?.columns ?? [];
+      for await (const piece of session.read("SELECT * FROM one;", [], engine, engineSession)) {
+        const described = await engineSession.describe(`SELECT * FROM ${piece.relation}`);
+        assert.deepEqual(described.map(({ type }) => type), types);
+        const query = `SELECT * FROM ${piece.relation}`;
+        assert.equal(
+          await session.load({ table: "two", columns }, query, engineSession)
+            .catch((error) => error.code),
+          "database_session_busy",
+        );
+        await piece.release();
+      }
+      await session.load({ table: "two", columns }, `SELECT ${items.join(", ")}`, engineSession);
+      const [found] = await session.rows<{ n: bigint }>(
+        "SELECT count(*) AS n FROM (SELECT * FROM one EXCEPT SELECT * FROM two)",
+      );
+      assert.equal(found?.n, 0n);
+    } finally {
+      await engine.close();
+      await session.close();
+    }
+  }));
+
+Deno.test("duckdb database: two transactions on one row, and the second is told at once", () =>
+  withDatabase(async (database) => {
+    const [one, two] = [await database.connect(signal()), await database.connect(signal())];
+    try {
+      await one.run("CREATE TABLE t AS SELECT 1 AS a");
+      await one.begin();
+      await two.begin();
+      await one.run("UPDATE t SET a = 2");
+      await assert.rejects(two.run("UPDATE t SET a = 3"), {
+        code: "database_busy",
+        retryable: true,
+      });
+      await two.rollback();
+      await one.commit();
+    } finally {
+      await one.close();
+      await two.close();
+    }
+  }));
+
+Deno.test("duckdb database: a column of a key cannot be widened, another one can", () =>
+  withDatabase(async (database) => {
+    const session = await database.connect(signal());
+    const widen = (name: string) =>
+      session.run(session.dialect.widenColumn("t", name, "BIGINT") ?? "");
+    try {
+      await session.run("CREATE TABLE t (k INTEGER PRIMARY KEY, v INTEGER)");
+      await widen("v");
+      await assert.rejects(widen("k"), { code: "query_invalid" });
+    } finally {
+      await session.close();
+    }
+  }));
+
+Deno.test("duckdb database: a session that only reads needs the file, and writes nothing", () =>
+  withDatabase(async (database) => {
+    await assert.rejects(database.connect(signal(), { readOnly: true }), {
+      code: "duckdb_file_missing",
+    });
+    await (await database.connect(signal())).close();
+    const reader = await database.connect(signal(), { readOnly: true });
+    await assert.rejects(reader.run("CREATE TABLE t (a INTEGER)"), { code: "permission_denied" });
+    await reader.close();
+  }));
