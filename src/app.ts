@@ -67,6 +67,14 @@ export async function runRequest(request: EngineRequest, hooks: RunHooks): Promi
   }
 }
 
+/**
+ * Engine threads of a stream, whose three stages keep a core each busy already. A thread that waits for another one's share of a statement
+ * does so by asking again and again: with two threads on two cores a quarter of all CPU time went into that.
+ */
+function streamThreads(): number {
+  return Math.max(1, navigator.hardwareConcurrency - 2);
+}
+
 async function consume(
   definitions: Definitions,
   request: EngineRequest & { readonly do: "consume" },
@@ -77,7 +85,7 @@ async function consume(
     hooks.observe({ kind: "notice", pipeline: spec.name, message });
   }
   const plan = planStream(spec, connectors);
-  const engine = await createEngine({ scratchDir: hooks.scratchDir });
+  const engine = await createEngine({ scratchDir: hooks.scratchDir, threads: streamThreads() });
   try {
     return await StreamRun.run(plan, {
       engine,

@@ -161,7 +161,7 @@ class RowLoad {
       if (bind.params.length === 0) return { ...context, relation: `(${select})` };
     }
     const stage = this.#newStage();
-    await to.run(this.#dialect.createStage(stage, target.columns));
+    await to.run(this.#dialect.createStage(stage, target.columns, target.keys));
     const relation = this.#dialect.stageName(stage);
     if (this.#sameDatabase) {
       const bind = new Binder(this.#dialect);

@@ -166,7 +166,9 @@ function stagedStatements(
     startedMicros: 0n,
     newStage: () => `flow_stage_${stages += 1}`,
   };
-  const staging = inPlace ? [] : [dialect.createStage("flow_stage_1", target.columns), filled];
+  const staging = inPlace
+    ? []
+    : [dialect.createStage("flow_stage_1", target.columns, target.keys), filled];
   if (target.spec.mode === "scd2") {
     return [
       ...staging,

@@ -45,7 +45,7 @@ export async function withSessions<T>(
     if (toDatabase.identity === fromDatabase.identity) {
       return await work({ from: to, to }, "same_db");
     }
-    const from = await fromDatabase.connect(deps.signal);
+    const from = await fromDatabase.connect(deps.signal, { readOnly: true });
     try {
       return await work({ from, to }, "cross_db");
     } finally {

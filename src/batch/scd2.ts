@@ -73,7 +73,8 @@ export function scd2Statements(
  * to rows: one of other values before it begins a version that it does not close, and a change in the run that would make it is the end instead.
  *
  * `restateFromMicros`: versions from that moment on are forgotten, one that reaches to it or over it is opened, and the rows make them anew,
- * also in the columns that are not compared. A key that is gone and had been closed before keeps its end.
+ * also in the columns that are not compared. A key that is gone and had been closed before keeps its end, and one that had come back keeps
+ * the moment. With `ttlSeconds`, a version that is made anew holds all equal rows up to the next change, and expires after the last of them.
  *
  * Runs in the caller's transaction. What is not changed is not written.
  *

@@ -160,7 +160,7 @@ function evolveTable(
     if (relation === "fits") continue;
     const native = nativeType(dialect, column, indexed);
     const widened = evolves && relation === "widen"
-      ? dialect.widenColumn(name, column.name, native)
+      ? dialect.widenColumn(name, column.name, native, there.nullable)
       : undefined;
     if (widened !== undefined) ddl.push(widened);
     else conflicts.push(mismatch(column, there));

@@ -90,7 +90,9 @@ async function ingestSplit(
   await connection.run(`CREATE TABLE ${pieces} (piece VARCHAR)`);
   try {
     const statement = await connection.prepare(
-      `INSERT INTO ${pieces} SELECT unnest(string_split(decode($1::BLOB), chr(${SEPARATOR})))`,
+      // The inner query keeps the value out of the name that the engine makes for `unnest(…)`: it would write out all the bytes.
+      `INSERT INTO ${pieces} SELECT unnest(texts) FROM ` +
+        `(SELECT string_split(decode($1::BLOB), chr(${SEPARATOR})) AS texts)`,
     );
     try {
       for (const slice of joinedSlices(rows)) {

@@ -1,7 +1,7 @@
+import { isIP } from "node:net";
 import type { ConnectionOptions, SslOptions } from "mysql2";
 import type { Options } from "../../core/connector.ts";
-import { FlowError } from "../../core/error.ts";
-import { registerSecret } from "../../core/error.ts";
+import { FlowError, registerSecret } from "../../core/error.ts";
 import type { MysqlOptions } from "./options.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -40,6 +40,12 @@ export function mysqlAddress(given: Options): MysqlAddress {
   const database = options.database ?? parts.database;
   const password = options.password?.reveal() ?? parts.password;
   const sslMode = options.ssl_mode ?? parts.sslMode ?? "disabled";
+  if (sslMode === "verify_identity" && isIP(host) !== 0) {
+    // The driver would look for another name than the address in the certificate.
+    throw invalid(
+      `ssl_mode verify_identity needs the server's name as host, not its address ${host}`,
+    );
+  }
   const sslCa = options.ssl_ca ?? parts.sslCa;
   return {
     host,

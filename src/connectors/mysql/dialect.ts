@@ -71,7 +71,9 @@ function createStage(
       ? `${quote(column.name)}(${Math.floor(INDEX_CHARACTERS / keys.length)})`
       : quote(column.name);
   });
-  const isJson = columns.some(({ name, type }) => keys.includes(name) && mysqlType(type) === "JSON");
+  const isJson = columns.some(({ name, type }) =>
+    keys.includes(name) && mysqlType(type) === "JSON"
+  );
   if (indexed.length > 0 && indexed.length <= 16 && !isJson) {
     parts.push(`INDEX flow_keys (${indexed.join(", ")})`);
   }

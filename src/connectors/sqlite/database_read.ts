@@ -75,8 +75,8 @@ function linesQuery(query: string, columns: readonly Column[]): string {
 }
 
 function field(value: string, type: string): string {
-  // Of a number in a column of decimals only the digits that are certain: 1.1 is not 1.1000000000000001.
-  const real = `printf('${type.startsWith("DECIMAL") ? "%!.15g" : "%!.17g"}', ${value})`;
+  // Not by `printf`, whose 17 digits older versions of SQLite get wrong.
+  const real = `flow_real(${value})`;
   const blob = `'\\x' || hex(CAST(${value} AS BLOB))`;
   const text = type === "BLOB" ? blob : `'"' || replace(${value}, '"', '""') || '"'`;
   return `CASE typeof(${value}) WHEN 'null' THEN '\\N' WHEN 'text' THEN ${text} ` +

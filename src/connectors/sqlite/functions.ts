@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
+import { doubleText } from "../../sql/number_text.ts";
 import { engineText, exactValue } from "./exact_value.ts";
 import type { SqliteValue } from "./protocol.ts";
 import { isOtherTime, localText, parseTime, zonedText } from "./time_text.ts";
@@ -16,6 +17,7 @@ const text = new TextEncoder();
  * - `flow_cast(x, from, to)`: as the engine type `to`, or an error.
  * - `flow_encode(type, x, …)`: the values for a hash: `N`, or length, `:` and the engine's text.
  * - `flow_sha256(x)`: of a text's UTF-8, as a blob.
+ * - `flow_real(x)`: the fewest digits that give the number again.
  * - `flow_add_seconds(x, seconds, type)`.
  */
 export function registerFunctions(database: DatabaseSync): FunctionErrors {
@@ -37,6 +39,7 @@ export function registerFunctions(database: DatabaseSync): FunctionErrors {
     "flow_sha256",
     (value) => new Uint8Array(createHash("sha256").update(String(value)).digest()),
   );
+  define("flow_real", (value) => doubleText(Number(value)));
   define("flow_add_seconds", (value, seconds, type) => addSeconds(value, seconds, String(type)));
   return errors;
 }
