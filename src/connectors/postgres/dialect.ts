@@ -96,7 +96,8 @@ function normalize(expression: TypedExpression, normalizer: Normalizer, type: st
   switch (normalizer) {
     case "lower":
     case "upper":
-      return `${normalizer}(${text})`;
+      // By Unicode, as everywhere else: a database's own collation may know ASCII only.
+      return `${normalizer}(CAST(${text} AS text) COLLATE "und-x-icu")`;
     case "trim":
       return `btrim(${text}, ${WHITE_SPACE})`;
     case "empty_to_null":
