@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Secret } from "../../core/secret.ts";
 import { serviceTest } from "./test_rig.ts";
 
 serviceTest("a missing table is created with types that hold every value", async (rig) => {
@@ -181,5 +182,37 @@ serviceTest(
     await assert.rejects(sink.write(batch, rig.session, new AbortController().signal), {
       code: "target_column_generated",
     });
+  },
+);
+serviceTest(
+  "times with a zone are the same instants, whatever the role's own zone",
+  async (rig) => {
+    const times = [
+      "2024-01-02 03:04:05.678901+02",
+      "0001-01-01 00:00:00+00",
+      "9999-12-31 23:59:59.999999+00",
+      "12024-01-01 00:00:00+00",
+      "infinity",
+      "-infinity",
+    ];
+    const values = times.map((time, at) => `(${at}, TIMESTAMPTZ '${time}')`).join(", ");
+    const sink = await rig.sink({
+      options: { url: new Secret(`${rig.url()}%20-cTimeZone%3DAsia/Tokyo`) },
+    });
+    const query = `SELECT * FROM (VALUES ${values}, (6, NULL)) v(id, t)`;
+    assert.deepEqual(await rig.reasons(await rig.writeEpoch(sink, query)), []);
+    await rig.execute("SET TimeZone = 'UTC'");
+    assert.deepEqual(
+      (await rig.select("SELECT t FROM events ORDER BY id")).map(({ t }) => t),
+      [
+        "2024-01-02 01:04:05.678901+00",
+        "0001-01-01 00:00:00+00",
+        "9999-12-31 23:59:59.999999+00",
+        "12024-01-01 00:00:00+00",
+        "infinity",
+        "-infinity",
+        null,
+      ],
+    );
   },
 );
