@@ -8,7 +8,9 @@ export type ResultValue = SqlValue;
 
 /** The result of {@link SqlSession.sql}. It was computed once, and stays as it was until it or the session is closed. */
 export interface SqlResult {
+  /** Names and engine types of the columns, in order. */
   readonly columns: readonly Column[];
+  /** How many rows there are. */
   readonly rowCount: number;
   /** The rows as objects by column name. For results that fit into memory. */
   rows<Row = Record<string, ResultValue>>(): Promise<Row[]>;
@@ -18,6 +20,7 @@ export interface SqlResult {
   toString(): string;
   /** Frees what the engine holds for it. */
   close(): Promise<void>;
+  /** The same, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -36,7 +39,9 @@ export interface SqlSession {
   sql(query: string): Promise<SqlResult>;
   /** Runs statements that give no rows, such as `CREATE VIEW`. */
   run(statements: string): Promise<void>;
+  /** Closes the engine, and removes its directory. */
   close(): Promise<void>;
+  /** The same, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -230,10 +230,16 @@ for (const way of ["toml", "module"] as const) {
       await run("products");
       const events = "SELECT id, kind, user, at, price FROM events ORDER BY id";
       assert.deepEqual(sqliteRows(`${folder}/shop.db`, events), [
-        { id: 1, kind: "login", user: "ada", at: "2026-02-01T08:00:00Z", price: null },
-        { id: 2, kind: "purchase", user: "grace", at: "2026-02-01T08:05:00Z", price: "12.50" },
-        { id: 3, kind: "login", user: "edsger", at: "2026-02-01T09:00:00Z", price: null },
-        { id: 4, kind: "purchase", user: "ada", at: "2026-02-01T09:30:00Z", price: "99.99" },
+        { id: 1, kind: "login", user: "ada", at: "2026-02-01T08:00:00.000000Z", price: null },
+        {
+          id: 2,
+          kind: "purchase",
+          user: "grace",
+          at: "2026-02-01T08:05:00.000000Z",
+          price: "12.50",
+        },
+        { id: 3, kind: "login", user: "edsger", at: "2026-02-01T09:00:00.000000Z", price: null },
+        { id: 4, kind: "purchase", user: "ada", at: "2026-02-01T09:30:00.000000Z", price: "99.99" },
       ]);
       assert.deepEqual(sqliteRows(`${folder}/shop.db`, "SELECT * FROM products ORDER BY sku"), [
         { sku: "A-1", name: "Widget, small", price: 2.5, in_stock: 1 },

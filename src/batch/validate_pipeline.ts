@@ -1,6 +1,6 @@
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
 import type { DatabaseKind } from "../core/database.ts";
-import { FlowError, toFlowError } from "../core/error.ts";
+import { type FlowError, toFlowError } from "../core/error.ts";
 import type { BatchDependencies } from "./dependencies.ts";
 import { type PreparedLoad, prepareLoad } from "./prepare_load.ts";
 import type { ProjectedColumn } from "./projection.ts";
