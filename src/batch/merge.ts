@@ -2,7 +2,7 @@ import type { Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import { Binder, type Statement } from "./binder.ts";
 import { BATCH_ID, type LoadContext, type LoadCounts, LOADED_AT } from "./load_context.ts";
-import { countKeys, sameKey } from "./row_keys.ts";
+import { countKeys, isGone, sameKey } from "./row_keys.ts";
 import { timestampOf } from "./time_value.ts";
 
 /** Updates the rows that are there and differ; undefined when there is no column to update. */
@@ -73,9 +73,7 @@ export function upsertStatement(context: LoadContext): Statement | undefined {
 /** Deletes the rows whose key is gone from the source. */
 export function deleteStatement(context: LoadContext): Statement {
   const { session: { dialect }, target } = context;
-  const gone = `NOT EXISTS (SELECT 1 FROM ${context.relation} AS s WHERE ${
-    sameKey(dialect, target.keys, "s", "t")
-  })`;
+  const gone = isGone(dialect, target.keys, context.relation);
   return { sql: dialect.deleteWhere(target.table, gone), params: [] };
 }
 

@@ -74,6 +74,16 @@ async function examples(session: DatabaseSession, context: LoadContext): Promise
   ).join("; ");
 }
 
+/** The condition that the key of the target's row `t` is not among the incoming rows. */
+export function isGone(
+  dialect: Dialect,
+  keys: readonly string[],
+  relation: string,
+): string {
+  return dialect.lacksKey?.(relation, keys) ??
+    `NOT EXISTS (SELECT 1 FROM ${relation} AS s WHERE ${sameKey(dialect, keys, "s", "t")})`;
+}
+
 /** `a.k1 = b.k1 AND …`: keys are never NULL. */
 export function sameKey(
   dialect: Dialect,

@@ -254,7 +254,6 @@ export function closeMissingStatement(plan: Scd2Plan): Scd2Statement {
       afterStart(plan, parameter("started"), from)
     }, ${column(plan, IS_CURRENT)} = FALSE WHERE ${
       column(plan, VALID_TO, "t")
-    } IS NULL AND NOT EXISTS ` +
-    `(SELECT 1 FROM ${plan.relation} AS s WHERE ${sameKey(plan.dialect, plan.keys, "s", "t")})`;
+    } IS NULL AND ${isGone(plan.dialect, plan.keys, plan.relation)}`;
   return statement(plan, "close the versions of keys that are gone from the source", text);
 }

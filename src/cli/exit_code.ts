@@ -4,6 +4,8 @@ import type { FlowError } from "../core/error.ts";
 export const EXIT_CODES = {
   done: 0,
   bug: 1,
+  /** `flow validate` did its work, and has something to tell: the same number as in the older system. */
+  problems: 1,
   usage: 2,
   definition: 10,
   data: 11,

@@ -37,7 +37,7 @@ const EXIT_CODES_HELP = `Exit codes of flow
   130  stopped at once by a second SIGINT (by the first where there is no batch to finish)
   143  stopped at once by a second SIGTERM (likewise)
 
-flow run-due ends with the code of the first pipeline that failed, flow validate with 10 when it
+flow run-due ends with the code of the first pipeline that failed, flow validate with 1 when it
 found problems, flow dry-run with the code of the error that flow run would end with.
 
 With --format json the error is one line on standard error,

@@ -17,7 +17,7 @@ Usage:
 
 Connects to the databases and has them prepare the queries; compares the columns with the declared
 table and with the target as it is. Nothing is run or written. Prints "NAME: ok" for each, or on
-standard error "NAME: failed" and a line for each problem; then the exit code is 10.
+standard error "NAME: failed" and a line for each problem; then the exit code is 1.
 With --format json one line [{"pipeline":…,"ok":…,"errors":[…]}] on standard output.
 
 Flags:
@@ -53,7 +53,7 @@ async function run(context: CommandContext): Promise<number> {
   }
   return reports.every(({ problems }) => problems.length === 0)
     ? EXIT_CODES.done
-    : EXIT_CODES.definition;
+    : EXIT_CODES.problems;
 }
 
 function tellReport({ pipeline, problems }: ValidationReport, context: CommandContext): void {

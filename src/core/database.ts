@@ -85,6 +85,11 @@ export interface Dialect {
     /** Whether a row that is there is updated: over `t`, and `excluded` for what would have been inserted. */
     readonly where: string;
   }): string;
+  /**
+   * The condition that no row of a relation has the key of the row `t`. Absent where `NOT EXISTS` does it; SQLite would read the whole relation
+   * for each row.
+   */
+  lacksKey?(source: string, keys: readonly string[]): string;
   /** `DELETE` of the rows of a table for which the condition holds; it refers to the table as `t`. */
   deleteWhere(table: string, condition: string): string;
   /** Empties a table within the transaction. */

@@ -283,18 +283,18 @@ testEach("dry-run counts, rolls back, and fails where a run would", async (progr
   });
 });
 
-testEach("validate tells of each pipeline, and ends with 10 for problems", async (program) => {
+testEach("validate tells of each pipeline, and ends with 1 for problems", async (program) => {
   await inDirectory(FILES, async (cwd) => {
     await flow(program, ["run", "p.toml", "ingest", "--no-run-log"], { cwd });
     const all = await flow(program, ["validate", "p.toml"], { cwd });
-    assert.equal(all.code, 10);
+    assert.equal(all.code, 1);
     assert.equal(all.stdout, "ingest: ok\ndaily: ok\n");
     assert.match(all.stderr, /^broken: failed\n {2}- .*no_such_table/);
     const one = await flow(program, ["validate", "p.toml", "ingest"], { cwd });
     assert.deepEqual({ ...one }, { code: 0, stdout: "ingest: ok\n", stderr: "" });
     const unknown = await flow(program, ["validate", "p.toml", "nope"], { cwd });
     assert.equal(unknown.code, 2);
-    const told = await json(flow(program, ["validate", "p.toml", "--format=json"], { cwd }), 10);
+    const told = await json(flow(program, ["validate", "p.toml", "--format=json"], { cwd }), 1);
     assert.deepEqual(told.map(({ ok }: { ok: boolean }) => ok), [true, true, false]);
   });
 });
@@ -303,7 +303,7 @@ testEach("a definition that is wrong is a problem of that pipeline alone", async
   const toml = DUCKDB.replace('mode = "merge"', 'mode = "mrege"');
   await inDirectory({ "p.toml": toml }, async (cwd) => {
     const { code, stdout, stderr } = await flow(program, ["validate", "p.toml"], { cwd });
-    assert.equal(code, 10);
+    assert.equal(code, 1);
     assert.match(stderr, /^ingest: failed\n {2}- p\.toml:\d+:\d+: .*mode.*mrege/);
     assert.doesNotMatch(stdout, /ingest/);
     const due = await flow(

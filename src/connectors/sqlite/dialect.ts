@@ -45,6 +45,12 @@ export const sqliteDialect: Dialect = {
     `UPDATE ${table} AS t SET ${
       Object.entries(set).map(([name, value]) => `${quoteIdentifier(name)} = ${value}`).join(", ")
     } FROM ${source} AS s WHERE ${on}`,
+  // NOT EXISTS would be tried row by row, IN is looked up; a NULL in either is no match, as there.
+  lacksKey: (source, keys) => {
+    const own = keys.map((key) => `t.${quoteIdentifier(key)}`).join(", ");
+    const theirs = keys.map((key) => `s.${quoteIdentifier(key)}`).join(", ");
+    return `((${own}) IN (SELECT ${theirs} FROM ${source} AS s)) IS NOT TRUE`;
+  },
   deleteWhere: (table, condition) => `DELETE FROM ${table} AS t WHERE ${condition}`,
   emptyTable: (table) => `DELETE FROM ${table}`,
   createStageAs: (name, query) => `CREATE TEMPORARY TABLE ${quoteIdentifier(name)} AS ${query}`,
