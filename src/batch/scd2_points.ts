@@ -1,5 +1,5 @@
 import { IS_CURRENT, ROW_HASH, VALID_FROM, VALID_TO } from "./load_context.ts";
-import { sameKey } from "./row_keys.ts";
+import { isGone, sameKey } from "./row_keys.ts";
 import {
   afterStart,
   AT,
@@ -249,11 +249,10 @@ export function ambiguousKeysQuery(plan: Scd2Plan, limit: number): string {
 /** Closes the open versions of keys that the source does not have any more. */
 export function closeMissingStatement(plan: Scd2Plan): Scd2Statement {
   const from = column(plan, VALID_FROM, "t");
-  const text =
-    `UPDATE ${plan.table} AS t SET ${column(plan, VALID_TO)} = ${
-      afterStart(plan, parameter("started"), from)
-    }, ${column(plan, IS_CURRENT)} = FALSE WHERE ${
-      column(plan, VALID_TO, "t")
-    } IS NULL AND ${isGone(plan.dialect, plan.keys, plan.relation)}`;
+  const text = `UPDATE ${plan.table} AS t SET ${column(plan, VALID_TO)} = ${
+    afterStart(plan, parameter("started"), from)
+  }, ${column(plan, IS_CURRENT)} = FALSE WHERE ${column(plan, VALID_TO, "t")} IS NULL AND ${
+    isGone(plan.dialect, plan.keys, plan.relation)
+  }`;
   return statement(plan, "close the versions of keys that are gone from the source", text);
 }
