@@ -245,11 +245,17 @@ function runLogContext({ observe, now }: RunHooks): OpenRunLogContext {
   return { connectors, variable: readVariable, clock: systemClock, observe, signal: now };
 }
 
+/**
+ * The engine between two databases holds a few pieces of 8 MiB at a time, one after the other: more threads would wait for one another, and more memory would
+ * only be kept (10 M rows stay under 500 MB in all).
+ */
+const LOAD_ENGINE = { memoryLimitMiB: 96, threads: 1 } as const;
+
 function dependencies(hooks: RunHooks, clock: Clock = systemClock): BatchDependencies {
   const { scratchDir, observe, now: signal } = hooks;
   return {
     openDatabase: (connection) => openDatabase(connection, scratchDir, clock),
-    createEngine: () => createEngine({ scratchDir }),
+    createEngine: () => createEngine({ scratchDir, ...LOAD_ENGINE }),
     clock,
     observe,
     signal,

@@ -2,12 +2,11 @@
  * Runs every example as a user would, in a copy of its folder, and looks at all rows that it wrote: with the compiled program where
  * FLOW_TEST_BINARY names one, else from source. Examples that need a service are skipped without it.
  */
-import { DuckDBInstance } from "@duckdb/node-api";
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 import { KafkaRig } from "../src/connectors/kafka/test_rig.ts";
 import { flow, type Program, PROGRAMS } from "./cli/flow_program.ts";
+import { copyFolder, duckdbRows, type Row, sqliteRows } from "./example_copy.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url).pathname;
 const KAFKA_BROKERS = Deno.env.get("FLOW_TEST_KAFKA_BROKERS");
@@ -21,8 +20,6 @@ const BOTH: readonly (readonly string[])[] = [
   ["pipeline.toml"],
   ["--module", "pipelines.ts"],
 ];
-
-type Row = Readonly<Record<string, unknown>>;
 
 /** A copy of an example's folder, in which its names on shared services are this test's own. */
 interface Copy {
@@ -60,44 +57,6 @@ async function inCopy(example: string, work: (copy: Copy) => Promise<void>): Pro
     });
   } finally {
     await Deno.remove(folder, { recursive: true });
-  }
-}
-
-async function copyFolder(
-  from: string,
-  to: string,
-  change: (text: string) => string,
-): Promise<void> {
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (name === ".flow") continue;
-    if (isDirectory) {
-      await Deno.mkdir(`${to}/${name}`);
-      await copyFolder(`${from}/${name}`, `${to}/${name}`, change);
-    } else if (/\.(toml|ts|jsonl|csv)$/.test(name)) {
-      await Deno.writeTextFile(`${to}/${name}`, change(await Deno.readTextFile(`${from}/${name}`)));
-    }
-  }
-}
-
-async function duckdbRows(path: string, sql: string): Promise<Row[]> {
-  const options: Record<string, string> = path === ":memory:" ? {} : { access_mode: "READ_ONLY" };
-  const instance = await DuckDBInstance.create(path, options);
-  const connection = await instance.connect();
-  try {
-    await connection.run("SET TimeZone = 'UTC'");
-    return (await connection.runAndReadAll(sql)).getRowObjectsJson() as Row[];
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
-  }
-}
-
-function sqliteRows(path: string, sql: string): Row[] {
-  const database = new DatabaseSync(path);
-  try {
-    return database.prepare(sql).all().map((row) => ({ ...row }));
-  } finally {
-    database.close();
   }
 }
 
@@ -373,8 +332,8 @@ Deno.test("every example has a test", async () => {
   ];
   const folders: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(EXAMPLES)) {
-    // The demo has a test of its own.
-    if (isDirectory && name !== "demo") folders.push(name);
+    // The demo and the declared pipelines have tests of their own.
+    if (isDirectory && name !== "demo" && name !== "declared") folders.push(name);
   }
   assert.deepEqual(folders.sort(), tested);
 });

@@ -167,7 +167,7 @@ export interface DatabaseSession {
   describe(query: string, params?: readonly SqlValue[]): Promise<Column[]>;
   /** The table's definition; undefined when there is none. */
   table(ref: TableRef): Promise<DatabaseTable | undefined>;
-  /** Streams a query into the engine, piece by piece (about 32 MiB each); the next piece is made only when asked for. Works inside and outside a transaction. */
+  /** Streams a query into the engine, piece by piece (about 8 MiB each); the next piece is made only when asked for. Works inside and outside a transaction. */
   read(
     query: string,
     params: readonly SqlValue[],

@@ -17,11 +17,11 @@ export interface ChunkCopy {
   /** The engine's session that selects from the pieces; it drops them. */
   readonly engineSession: Session;
   readonly signal: AbortSignal;
-  /** Size of a piece in bytes of values, about 32 MiB by default. */
+  /** Size of a piece in bytes of values, about 8 MiB by default. */
   readonly pieceBytes?: number;
 }
 
-const PIECE_BYTES = 32 << 20;
+const PIECE_BYTES = 8 << 20;
 /** Bytes that a value takes in a column of fixed width, or besides its text. */
 const VALUE_BYTES = 16;
 const SIZE_COLUMN = "__flow_size";

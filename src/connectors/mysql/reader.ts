@@ -5,7 +5,7 @@ import type { Engine, SqlValue } from "../../core/session.ts";
 import type { MysqlConnection, RowStream } from "./connection.ts";
 import { mysqlDialect } from "./dialect.ts";
 
-const PIECE_BYTES = 32 * 1024 * 1024;
+const PIECE_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 /** Bytes that wait to be written; beyond it the socket is paused. */
 const WAITING_BYTES = 4 * CHUNK_BYTES;
@@ -31,7 +31,7 @@ export interface ReadRequest {
 }
 
 /**
- * Streams a query as CSV files of about 32 MiB in the engine's scratch directory. The server renders each row as one line, so that no value
+ * Streams a query as CSV files of about 8 MiB in the engine's scratch directory. The server renders each row as one line, so that no value
  * becomes an object here; the socket stands still while nobody asks for the next piece.
  */
 export async function* readPieces(request: ReadRequest): AsyncGenerator<RelationPiece> {

@@ -7,7 +7,7 @@ import { engineColumn, typeName } from "./column_types.ts";
 import type { CopyPart } from "./copy_out.ts";
 import type { PreparedColumn } from "./preparation.ts";
 
-const PIECE_BYTES = 32 << 20;
+const PIECE_BYTES = 8 << 20;
 /** Parts of the socket's size are gathered before they are written. */
 const WRITE_BYTES = 1 << 20;
 /** What the engine expects of a line unless told. */

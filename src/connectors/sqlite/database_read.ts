@@ -21,7 +21,7 @@ export interface SqliteRead {
   readonly pieceBytes?: number;
 }
 
-const PIECE_BYTES = 32 << 20;
+const PIECE_BYTES = 8 << 20;
 const CALL_BYTES = 1 << 20;
 /** The engine's own limit of a line, in bytes, which is raised for pieces with longer ones. */
 const LINE_BYTES = 2_097_152;
