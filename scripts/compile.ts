@@ -28,6 +28,12 @@ export const WORKERS: readonly string[] = [
 /** Files that are read at run time and are no modules. */
 const DATA_FILES: readonly string[] = [];
 
+/**
+ * The data path makes hardly any JavaScript objects but many short-lived buffers, and their memory comes back only when the young generation
+ * is collected. With a small one that is soon (measured: 25 MB less at the peak, no more CPU).
+ */
+const V8_FLAGS: readonly string[] = ["--max-semi-space-size=2"];
+
 /** Files whose change alone makes the binary old. */
 const SETTINGS: readonly string[] = ["deno.json", "deno.lock"];
 
@@ -77,6 +83,7 @@ async function compileStaged(
   const args = [
     "compile",
     "--no-check",
+    `--v8-flags=${V8_FLAGS.join(",")}`,
     "--allow-all",
     "--no-prompt", // what an isolate lacks is refused, not asked for at the terminal
     "--self-extracting", // DuckDB's library finds its sibling library only on disk

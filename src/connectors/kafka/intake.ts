@@ -45,8 +45,8 @@ export interface SeekTo {
 }
 
 /**
- * What has come in from the assigned partitions and was not handed over yet: one batch in the making. While the last one is being handed over
- * the next is filled, so at most two batches are held. Keeps, per partition, which offset has to come next; whatever else arrives (a
+ * What has come in from the assigned partitions and was not handed over yet: one batch in the making, and never more. While it is being
+ * handed over nothing comes in. Keeps, per partition, which offset has to come next; whatever else arrives (a
  * fetch that was under way at a seek) is refused. Knows nothing of Kafka's client.
  */
 export class Intake {
@@ -54,8 +54,7 @@ export class Intake {
   readonly changed = new Wakeup();
   readonly #sourceId: string;
   readonly #clock: Clock;
-  #filling: PayloadBuilder;
-  #spare: PayloadBuilder;
+  readonly #builder: PayloadBuilder;
   #partitions = new Map<number, PartitionState | undefined>();
   /** Positions that were asked for while a partition's start was not known yet. */
   readonly #sought = new Map<number, Position>();
@@ -70,17 +69,16 @@ export class Intake {
   constructor(sourceId: string, clock: Clock, limits: BatchLimits, wanted: WantedParts) {
     this.#sourceId = sourceId;
     this.#clock = clock;
-    this.#filling = new PayloadBuilder(limits, wanted);
-    this.#spare = new PayloadBuilder(limits, wanted);
+    this.#builder = new PayloadBuilder(limits, wanted);
   }
 
   get epoch(): number {
     return this.#epoch;
   }
 
-  /** True when nothing more goes into the batch. */
+  /** True when nothing more goes into the batch, or it is being handed over. */
   get full(): boolean {
-    return this.#filling.full;
+    return this.#taken !== undefined || this.#builder.full;
   }
 
   /** How long the batch has been in the making (ms); `undefined` when it is empty. */
@@ -154,7 +152,8 @@ export class Intake {
   /** Drops all that waits; it has to be fetched again. */
   discard(): void {
     this.#epoch += 1;
-    this.#filling.reset();
+    // The rows of a batch that is being handed over are still looked at; its end resets the builder.
+    if (this.#taken === undefined) this.#builder.reset();
     this.#firstAtMs = undefined;
     for (const state of this.#states()) {
       state.expected = state.handed;
@@ -182,11 +181,11 @@ export class Intake {
     this.changed.notify();
   }
 
-  /** Takes rows until the set is at its end (`true`) or the batch is full (`false`). */
+  /** Takes rows until the set is at its end (`true`) or the batch is full (`false`). Not to be called while the batch is {@link full}. */
   append(records: RecordSet, partition: number): boolean {
     const state = this.#partitions.get(partition);
     if (state === undefined) return true;
-    const done = records.append(this.#filling, partition);
+    const done = records.append(this.#builder, partition);
     if (records.position > state.expected) {
       state.expected = records.position;
       this.#firstAtMs ??= this.#clock.monotonic();
@@ -218,12 +217,9 @@ export class Intake {
     return true;
   }
 
-  /** The batch as it is now; the next one begins to fill. To be followed by {@link handOver} before the next `take`. */
+  /** The batch as it is now. Its rows stay as they are, and nothing more is taken in, until {@link handOver}, which has to follow. */
   take(): TakenRows {
-    const builder = this.#filling;
-    this.#filling = this.#spare;
-    this.#spare = builder;
-    this.#filling.reset();
+    const builder = this.#builder;
     this.#firstAtMs = undefined;
     const ranges: OffsetRange[] = [];
     const to = new Map<number, number>();
@@ -240,14 +236,15 @@ export class Intake {
       });
     }
     this.#taken = { epoch: this.#epoch, to };
-    this.changed.notify();
     return { rows: builder.rows(), ranges, bytes: builder.bytes, lagRows };
   }
 
-  /** Counts the taken rows as handed over; `false` when they must not be, because partitions were revoked or sought in between. */
+  /** Counts the taken rows as handed over; `false` when they must not be, because partitions were revoked or sought in between. The next batch begins to fill. */
   handOver(): boolean {
     const taken = this.#taken;
     this.#taken = undefined;
+    this.#builder.reset();
+    this.changed.notify();
     if (taken === undefined || taken.epoch !== this.#epoch) return false;
     for (const [partition, to] of taken.to) {
       const state = this.#partitions.get(partition);

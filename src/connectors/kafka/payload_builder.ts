@@ -76,16 +76,16 @@ export class PayloadBuilder {
     }
     if (this.count < this.starts.length) return true;
     const rows = this.starts.length * 2;
-    this.starts = grown(this.starts, new Int32Array(rows));
-    this.ends = grown(this.ends, new Int32Array(rows));
-    this.partitions = grown(this.partitions, new Int32Array(rows));
-    this.offsets = grown(this.offsets, new BigInt64Array(rows));
-    this.eventTimesMicros = grown(this.eventTimesMicros, new BigInt64Array(rows));
+    this.starts = new Int32Array(grown(this.starts, rows));
+    this.ends = new Int32Array(grown(this.ends, rows));
+    this.partitions = new Int32Array(grown(this.partitions, rows));
+    this.offsets = new BigInt64Array(grown(this.offsets, rows));
+    this.eventTimesMicros = new BigInt64Array(grown(this.eventTimesMicros, rows));
     this.offsetHalves = new Int32Array(this.offsets.buffer);
     this.timeHalves = new Int32Array(this.eventTimesMicros.buffer);
     if (this.wanted.keys) {
-      this.keyStarts = grown(this.keyStarts, new Int32Array(rows));
-      this.keyEnds = grown(this.keyEnds, new Int32Array(rows));
+      this.keyStarts = new Int32Array(grown(this.keyStarts, rows));
+      this.keyEnds = new Int32Array(grown(this.keyEnds, rows));
     }
     return true;
   }
@@ -94,9 +94,8 @@ export class PayloadBuilder {
   reservePayload(bytes: number): void {
     const needed = this.payloadEnd + bytes;
     if (needed <= this.payload.length) return;
-    this.payload = grown(
-      this.payload,
-      new Uint8Array(Math.max(needed, Math.ceil(this.payload.length * 1.5))),
+    this.payload = new Uint8Array(
+      grown(this.payload, Math.max(needed, Math.ceil(this.payload.length * 1.5))),
     );
   }
 
@@ -116,9 +115,8 @@ export class PayloadBuilder {
     }
     const length = end - start;
     if (this.keyEnd + length + 1 > this.keyBytes.length) {
-      this.keyBytes = grown(
-        this.keyBytes,
-        new Uint8Array(Math.max(this.keyEnd + length + 1, this.keyBytes.length * 2)),
+      this.keyBytes = new Uint8Array(
+        grown(this.keyBytes, Math.max(this.keyEnd + length + 1, this.keyBytes.length * 2)),
       );
     }
     this.keyBytes.set(source.subarray(start, end), this.keyEnd);
@@ -176,10 +174,12 @@ export class PayloadBuilder {
   }
 }
 
-function grown<Numbers extends { set(values: Numbers): void }>(
-  values: Numbers,
-  larger: Numbers,
-): Numbers {
-  larger.set(values);
-  return larger;
+/** The array's content in a buffer for `length` of its items. The old buffer's memory is given back at once, not at the next garbage collection. */
+function grown(
+  { buffer, BYTES_PER_ELEMENT }: (Uint8Array | Int32Array | BigInt64Array) & {
+    readonly buffer: ArrayBuffer;
+  },
+  length: number,
+): ArrayBuffer {
+  return buffer.transfer(length * BYTES_PER_ELEMENT);
 }

@@ -22,7 +22,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 3_000;
 const SMALLEST_FETCH_BYTES = 1024 * 1024;
-const LARGEST_FETCH_BYTES = 8 * 1024 * 1024;
+/** A response is held about three times while it comes in: in the socket's pieces, as a whole, and the one before. */
+const LARGEST_FETCH_BYTES = 2 * 1024 * 1024;
 
 /**
  * Rows of one topic, read as a member of a consumer group. Positions come from the target where it keeps them, else from the group; they
@@ -215,7 +216,7 @@ export class KafkaSource implements Source {
     const client = await createClient(this.#options, notice, REQUEST_TIMEOUT_MS);
     const maxFetchBytes = Math.min(
       LARGEST_FETCH_BYTES,
-      Math.max(SMALLEST_FETCH_BYTES, Math.floor(context.maxBatchBytes / 2)),
+      Math.max(SMALLEST_FETCH_BYTES, Math.floor(context.maxBatchBytes / 4)),
     );
     const reader = new GroupReader({
       topic: this.#topic,

@@ -17,7 +17,7 @@ export interface SqliteRead {
   /** The engine's session that selects from the pieces; it drops them. */
   readonly engineSession: Session;
   readonly signal: AbortSignal;
-  /** About 32 MiB by default. */
+  /** About 8 MiB by default. */
   readonly pieceBytes?: number;
 }
 
