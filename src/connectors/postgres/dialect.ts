@@ -10,7 +10,7 @@ import { MAX_NAME_BYTES } from "./target_table.ts";
 import { postgresType } from "./type_map.ts";
 
 /** White space that the normalizer `trim` takes away. */
-// Before version 16, E'\\v' is the letter.
+// Before version 16, E'\v' is the letter.
 const WHITE_SPACE = "E' \\t\\n\\r\\f\\x0b'";
 
 /** PostgreSQL 12 and later. Its sessions have the settings that `PostgresDatabase` makes: UTC, ISO dates. */
