@@ -20,6 +20,7 @@ class OneByteRows implements RecordSet {
       builder.reservePayload(2);
       builder.starts[builder.count] = builder.payloadEnd;
       builder.ends[builder.count] = builder.payloadEnd + 1;
+      builder.payload[builder.payloadEnd] = this.position;
       builder.payloadEnd += 2;
       builder.setPosition(partition, this.position);
       builder.setTime(0);
@@ -77,9 +78,10 @@ Deno.test("intake: a set that does not fit is gone on with in the next batch", (
   assert.equal(intake.append(rows, 0), false);
   assert.equal(intake.full, true);
   assert.deepEqual(intake.take().ranges, [range("0", null, "4")]);
+  assert.equal(intake.full, true, "nothing comes in while the rows are being handed over");
+  assert.equal(intake.handOver(), true);
   assert.equal(intake.full, false);
   assert.equal(intake.append(rows, 0), true);
-  assert.equal(intake.handOver(), true);
   assert.deepEqual(intake.take().ranges, [range("0", "4", "6")]);
 });
 
@@ -119,9 +121,28 @@ Deno.test("intake: taken rows are not handed over when the assignment changed un
   intake.assign([0], false);
   intake.start([start(0, 0)]);
   intake.append(new OneByteRows(0, 5), 0);
-  intake.take();
+  const { rows } = intake.take();
   assert.deepEqual(intake.assign([0], true).seeks, [{ partition: 0, offset: 0 }]);
+  assert.equal(intake.full, true);
+  assert.deepEqual([...rows.offsets], [0n, 1n, 2n, 3n, 4n], "the rows stay readable");
   assert.equal(intake.handOver(), false);
+  assert.equal(intake.full, false);
+  intake.append(new OneByteRows(0, 2), 0);
+  assert.deepEqual([...intake.take().rows.offsets], [0n, 1n]);
+});
+
+Deno.test("intake: rows are kept while the arrays grow", () => {
+  const rows = 200_000;
+  const intake = intakeOf(2 * rows);
+  intake.assign([0], false);
+  intake.start([start(0, 0)]);
+  intake.append(new OneByteRows(0, rows), 0);
+  const taken = intake.take().rows;
+  assert.equal(taken.count, rows);
+  const isKept = (_: unknown, row: number) =>
+    taken.offsets[row] === BigInt(row) && taken.starts[row] === 2 * row &&
+    taken.payload[2 * row] === row % 256;
+  assert.ok(Array.from({ length: rows }).every(isKept));
 });
 
 Deno.test("intake: a seek drops what waits and sets where the next range starts", () => {

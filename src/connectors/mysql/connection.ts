@@ -2,6 +2,7 @@ import mysql from "mysql2";
 import type { Connection, FieldPacket, QueryError } from "mysql2";
 import { Readable } from "node:stream";
 import type { SqlValue } from "../../core/session.ts";
+import { cancellable, within } from "../_sql/cancellation.ts";
 import type { MysqlAddress } from "./address.ts";
 import { toConnectError } from "./mysql_error.ts";
 import { cellValue, type ColumnDefinition, parameter } from "./wire_value.ts";
@@ -194,22 +195,7 @@ export class MysqlConnection {
 
   /** Waits for it; when the signal is aborted first, stops the statement and rejects with the signal's reason. */
   async cancellable<T>(running: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (signal === undefined) return await running;
-    let cancelling: Promise<void> | undefined;
-    const onAbort = () => {
-      cancelling = this.#cancel(running);
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await running;
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-      await cancelling;
-    }
+    return await cancellable(running, signal, (statement) => this.#cancel(statement));
   }
 
   async #cancel(running: Promise<unknown>): Promise<void> {
@@ -290,17 +276,4 @@ function drained(socket: import("node:net").Socket): Promise<void> {
     socket.on("drain", done);
     socket.on("close", done);
   });
-}
-
-/** True when the promise settled in time. */
-export async function within(limitMs: number, promise: Promise<unknown>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), limitMs);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), limit]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

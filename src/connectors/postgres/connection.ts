@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { cancellable, within } from "../_sql/cancellation.ts";
 import type { PostgresAddress } from "./address.ts";
 import { CopyIn } from "./copy_in.ts";
 import { CopyOut, type CopyPart } from "./copy_out.ts";
@@ -169,22 +170,7 @@ export class PostgresConnection {
   }
 
   async #cancellable<T>(running: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (signal === undefined) return await running;
-    let cancelling: Promise<void> | undefined;
-    const onAbort = () => {
-      cancelling = this.#cancel(running);
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await running;
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-      await cancelling;
-    }
+    return await cancellable(running, signal, (statement) => this.#cancel(statement));
   }
 
   /** Asks the server to cancel what this session runs (it may be waiting for a lock); if that does not help, drops the session. */
@@ -202,18 +188,5 @@ export class PostgresConnection {
     const done = await within(CANCEL_WITHIN_MS, asked.then(() => ended));
     canceller.end().catch(() => {});
     if (!done) this.drop();
-  }
-}
-
-/** True when the promise settled in time. */
-export async function within(limitMs: number, promise: Promise<unknown>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), limitMs);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), limit]);
-  } finally {
-    clearTimeout(timer);
   }
 }

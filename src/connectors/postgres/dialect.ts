@@ -112,12 +112,24 @@ function normalize(expression: TypedExpression, normalizer: Normalizer, type: st
   }
 }
 
+/** A call takes 100 arguments at most. */
+const ENCODED_VALUES_PER_CALL = 50;
+/** Types whose texts are ASCII: as long in every encoding. */
+const ASCII_TEXT =
+  /^(BOOLEAN|U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(|FLOAT|DOUBLE|DATE|TIME|UUID)/;
+
+/** Calls of `concat` copy the texts once, `||` copies what came before for each of them. */
 function rowHash(values: readonly TypedExpression[]): string {
   const parts = values.map((value) => {
     const text = textForm(value);
-    return `coalesce(octet_length(convert_to(${text}, 'UTF8')) || ':' || ${text}, 'N')`;
+    const bytes = ASCII_TEXT.test(canonicalType(value.type)) ? text : `convert_to(${text}, 'UTF8')`;
+    return `coalesce(octet_length(${bytes}) || ':' || ${text}, 'N')`;
   });
-  return `sha256(convert_to(${parts.length === 0 ? "''" : parts.join(" || ")}, 'UTF8'))`;
+  const calls: string[] = [];
+  for (let from = 0; from < parts.length; from += ENCODED_VALUES_PER_CALL) {
+    calls.push(`concat(${parts.slice(from, from + ENCODED_VALUES_PER_CALL).join(", ")})`);
+  }
+  return `sha256(convert_to(${calls.length === 0 ? "''" : calls.join(" || ")}, 'UTF8'))`;
 }
 
 /** CREATE SCHEMA wants a right, also where IF NOT EXISTS has nothing to do. */

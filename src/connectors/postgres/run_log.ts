@@ -21,7 +21,8 @@ import {
   timeOf,
 } from "../_sql/run_log_rows.ts";
 import { type PostgresAddress, postgresAddress } from "./address.ts";
-import { type Parameter, PostgresConnection, within } from "./connection.ts";
+import { within } from "../_sql/cancellation.ts";
+import { type Parameter, PostgresConnection } from "./connection.ts";
 import { toPostgresError } from "./postgres_error.ts";
 import { prepareRunLogTables } from "./run_log_tables.ts";
 

@@ -17,7 +17,8 @@ import {
   readTable,
   shownName,
 } from "./catalog.ts";
-import { PostgresConnection, within } from "./connection.ts";
+import { within } from "../_sql/cancellation.ts";
+import { PostgresConnection } from "./connection.ts";
 import { deadLetterTable, ensureDeadLetterTable, insertDeadLetters } from "./dead_letter_table.ts";
 import { ensureOffsetsTable, moveOffsets, readOffsets } from "./offsets.ts";
 import { isConnectionLoss, toPostgresError } from "./postgres_error.ts";

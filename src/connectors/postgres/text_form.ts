@@ -32,11 +32,15 @@ export function textForm({ sql, type }: TypedExpression): string {
  * `digits` digits), whole ones with `.0`, and `inf` and `nan`.
  */
 function floatText(value: string, text: string, digits: number): string {
+  const isWhole = `${value} = trunc(CAST(${value} AS double precision))`;
   const isPlain = `abs(${value}) >= 1e${digits} AND abs(${value}) < 1e16`;
-  return `CASE WHEN ${value} IS NULL THEN NULL ` +
+  // The first case, most numbers, is there for speed.
+  return `CASE WHEN abs(${value}) < 1e${digits} ` +
+    `THEN CASE WHEN ${isWhole} THEN ${text} || '.0' ELSE ${text} END ` +
+    `WHEN ${value} IS NULL THEN NULL ` +
     `WHEN ${value} IN ('NaN', 'Infinity', '-Infinity') ` +
     `THEN replace(lower(${text}), 'infinity', 'inf') ` +
     `WHEN ${isPlain} THEN CAST(CAST(${text} AS numeric) AS text) || ` +
-    `CASE WHEN ${value} = trunc(CAST(${value} AS double precision)) THEN '.0' ELSE '' END ` +
+    `CASE WHEN ${isWhole} THEN '.0' ELSE '' END ` +
     `WHEN ${text} ~ '[.e]' THEN ${text} ELSE ${text} || '.0' END`;
 }
