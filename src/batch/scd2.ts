@@ -3,11 +3,13 @@ import { type LoadContext, type LoadCounts, VALID_TO } from "./load_context.ts";
 import {
   changeCountStatement,
   correctStatement,
+  insertSinglesStatement,
   insertStatement,
   moveStatement,
   refreshStatement,
   removeStatement,
 } from "./scd2_changes.ts";
+import { keyCountStatement, keysStatement, rowStatements } from "./scd2_keys.ts";
 import {
   ACTION,
   column,
@@ -17,14 +19,8 @@ import {
   type Scd2Plan,
   type Scd2Statement,
 } from "./scd2_plan.ts";
-import {
-  ambiguousKeysQuery,
-  closeMissingStatement,
-  keyCountStatement,
-  keysStatement,
-  pointStatements,
-} from "./scd2_points.ts";
-import { changesStatement } from "./scd2_timeline.ts";
+import { ambiguousKeysQuery, closeMissingStatement, pointStatements } from "./scd2_points.ts";
+import { changesStatements } from "./scd2_timeline.ts";
 
 /** How many keys a message shows. */
 const EXAMPLES = 3;
@@ -42,13 +38,15 @@ export function scd2Statements(
   const refresh = refreshStatement(plan);
   return [
     keysStatement(plan),
+    ...rowStatements(plan),
     ...pointStatements(plan),
-    changesStatement(plan),
+    ...changesStatements(plan),
     moveStatement(plan),
     correctStatement(plan),
     ...refresh === undefined ? [] : [refresh],
     removeStatement(plan),
     insertStatement(plan),
+    insertSinglesStatement(plan),
     ...plan.soft ? [closeMissingStatement(plan)] : [],
   ];
 }
@@ -86,10 +84,12 @@ export async function applyScd2(context: LoadContext, options: Scd2Options): Pro
   const plan = planScd2(context, options);
   if (plan.soft) await refuseEmptySource(context, plan);
   await run(context, keysStatement(plan));
-  const counts = await hasWork(context, plan)
-    ? await applyPoints(context, plan)
-    : { rowsInserted: 0, rowsClosed: 0, rowsUpdated: 0, rowsDeleted: 0 };
+  const found = await countKeys(context, plan);
+  if (found.keys > 0) await refresh(context, plan.stages.keys);
+  const timelines = found.keys > found.singles ? await applyTimelines(context, plan) : NOTHING;
+  const singles = found.singles > 0 ? await run(context, insertSinglesStatement(plan)) : 0;
   await drop(context, plan.stages.keys);
+  const counts = { ...timelines, rowsInserted: timelines.rowsInserted + singles };
   if (!plan.soft) return counts;
   const gone = await run(context, closeMissingStatement(plan));
   return { ...counts, rowsClosed: counts.rowsClosed + gone };
@@ -97,14 +97,16 @@ export async function applyScd2(context: LoadContext, options: Scd2Options): Pro
 
 type Scd2Counts = Required<Omit<LoadCounts, "rowsUnchanged">>;
 
-async function applyPoints(context: LoadContext, plan: Scd2Plan): Promise<Scd2Counts> {
-  await refresh(context, plan.stages.keys);
+const NOTHING: Scd2Counts = { rowsInserted: 0, rowsClosed: 0, rowsUpdated: 0, rowsDeleted: 0 };
+
+async function applyTimelines(context: LoadContext, plan: Scd2Plan): Promise<Scd2Counts> {
+  const { rows, points, changes } = plan.stages;
+  for (const one of rowStatements(plan)) await run(context, one);
   for (const one of pointStatements(plan)) await run(context, one);
   if (plan.eventTime === undefined) await refuseAmbiguousKeys(context, plan);
-  await refresh(context, plan.stages.points);
-  await run(context, changesStatement(plan));
-  await drop(context, plan.stages.points);
-  await refresh(context, plan.stages.changes);
+  for (const one of changesStatements(plan)) await run(context, one);
+  await drop(context, points);
+  await refresh(context, changes);
   const { found, ...counts } = await countChanges(context, plan);
   const carried = refreshStatement(plan);
   if (found.has(ACTION.move)) await run(context, moveStatement(plan));
@@ -114,7 +116,8 @@ async function applyPoints(context: LoadContext, plan: Scd2Plan): Promise<Scd2Co
     : 0;
   if (found.has(ACTION.remove)) await run(context, removeStatement(plan));
   if (found.has(ACTION.insert)) await run(context, insertStatement(plan));
-  await drop(context, plan.stages.changes);
+  await drop(context, changes);
+  await drop(context, rows);
   return { ...counts, rowsUpdated: counts.rowsUpdated + refreshed };
 }
 
@@ -136,17 +139,20 @@ async function drop({ session }: LoadContext, stage: string): Promise<void> {
 }
 
 /**
- * True when there are keys with something to do.
+ * Counts the keys with something to do, and those of them that need no timeline.
  *
  * @throws FlowError `key_null`
  */
-async function hasWork(context: LoadContext, plan: Scd2Plan): Promise<boolean> {
+async function countKeys(
+  context: LoadContext,
+  plan: Scd2Plan,
+): Promise<{ readonly keys: number; readonly singles: number }> {
   const { sql, params } = keyCountStatement(plan);
   const [counts] = await context.session.rows<Record<string, unknown>>(sql, params);
   for (const [index, key] of plan.keys.entries()) {
     if (Number(counts?.[`nulls_${index}`] ?? 0) > 0) await refuseNullKey(context, plan, key);
   }
-  return Number(counts?.["n"] ?? 0) > 0;
+  return { keys: Number(counts?.["n"] ?? 0), singles: Number(counts?.["singles"] ?? 0) };
 }
 
 async function refuseNullKey(context: LoadContext, plan: Scd2Plan, key: string): Promise<never> {

@@ -1,5 +1,6 @@
 import { BATCH_ID, IS_CURRENT, LOADED_AT, ROW_HASH, VALID_FROM, VALID_TO } from "./load_context.ts";
 import { sameKey } from "./row_keys.ts";
+import { incoming, joinKeys } from "./scd2_keys.ts";
 import {
   ACTED,
   ACTION,
@@ -9,7 +10,10 @@ import {
   columnList,
   comparable,
   HASH,
+  later,
   parameter,
+  ROW,
+  rowHash,
   type Scd2Plan,
   type Scd2Statement,
   statement,
@@ -35,12 +39,12 @@ export function changeCountStatement(plan: Scd2Plan): Scd2Statement {
 
 /** Ends versions, or gives them another end. */
 export function moveStatement(plan: Scd2Plan): Scd2Statement {
-  return update(plan, "end versions", ends(plan), acts(plan, ACTION.move));
+  return update(plan, "end versions", changes(plan, ACTION.move), ends(plan));
 }
 
 /** Replaces the values of versions. */
 export function correctStatement(plan: Scd2Plan): Scd2Statement {
-  return update(plan, "correct versions", {
+  return update(plan, "correct versions", changesWithValues(plan, ACTION.correct), {
     ...values(
       plan,
       plan.columns.map(({ name }) => name).filter((name) => !plan.keys.includes(name)),
@@ -48,7 +52,7 @@ export function correctStatement(plan: Scd2Plan): Scd2Statement {
     ...ends(plan),
     [ROW_HASH]: column(plan, HASH, "s"),
     ...stamps(),
-  }, acts(plan, ACTION.correct));
+  });
 }
 
 /** Replaces columns that are not compared, where a restatement finds others; undefined when all are compared. */
@@ -62,8 +66,9 @@ export function refreshStatement(plan: Scd2Plan): Scd2Statement | undefined {
   return update(
     plan,
     "refresh columns that are not compared",
+    changesWithValues(plan, ACTION.refresh),
     { ...values(plan, names), ...stamps() },
-    `${acts(plan, ACTION.refresh)} AND (${differs.join(" OR ")})`,
+    `(${differs.join(" OR ")})`,
   );
 }
 
@@ -72,49 +77,94 @@ export function removeStatement(plan: Scd2Plan): Scd2Statement {
   const names = [...plan.keys, VALID_FROM];
   const condition = `(${columnList(plan, names, "t")}) IN (SELECT ${
     columnList(plan, [...plan.keys, AT], "s")
-  } FROM ${plan.dialect.stageName(plan.stages.changes)} AS s WHERE ${acts(plan, ACTION.remove)})`;
+  } FROM ${changes(plan, ACTION.remove)} AS s)`;
   return statement(plan, "remove versions", plan.dialect.deleteWhere(plan.table, condition));
 }
 
 /** Writes the new versions. */
 export function insertStatement(plan: Scd2Plan): Scd2Statement {
+  const text = insertVersions(plan, `${changesWithValues(plan, ACTION.insert)} AS s`, {
+    until: column(plan, UNTIL, "s"),
+    hash: column(plan, HASH, "s"),
+  });
+  return statement(plan, "insert versions", text);
+}
+
+/** Writes the rows of new keys that have one row each: they need no timeline. */
+export function insertSinglesStatement(plan: Scd2Plan): Scd2Statement {
+  const { ttlSeconds } = plan;
+  const at = column(plan, AT, "s");
+  const source = `${incoming(plan)} AS s ${joinKeys(plan, "s", 1)}`;
+  const until = ttlSeconds === undefined
+    ? "NULL"
+    : `CASE WHEN ${at} < ${parameter("cutoff")} THEN ${later(plan, at, ttlSeconds)} END`;
+  const hash = rowHash(plan, "s", plan.valueColumns);
+  return statement(
+    plan,
+    "insert the rows of new keys with one row",
+    insertVersions(plan, source, { until, hash }),
+  );
+}
+
+/** `source`: a FROM item that calls the rows `s`, with all columns and {@link AT}. */
+function insertVersions(
+  plan: Scd2Plan,
+  source: string,
+  { until, hash }: { readonly until: string; readonly hash: string },
+): string {
   const names = plan.columns.map(({ name }) => name);
   const into = [...names, VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH, LOADED_AT, BATCH_ID];
-  const text = `INSERT INTO ${plan.table} (${columnList(plan, into)}) SELECT ${
-    columnList(plan, [...names, AT, UNTIL], "s")
-  }, ${isOpen(plan)}, ${column(plan, HASH, "s")}, ${parameter("started")}, ${
+  return `INSERT INTO ${plan.table} (${columnList(plan, into)}) SELECT ${
+    columnList(plan, [...names, AT], "s")
+  }, ${until}, ${isOpen(until)}, ${hash}, ${parameter("started")}, ${
     parameter("batch")
-  } FROM ${plan.dialect.stageName(plan.stages.changes)} AS s WHERE ${acts(plan, ACTION.insert)}`;
-  return statement(plan, "insert versions", text);
+  } FROM ${source}`;
 }
 
 function update(
   plan: Scd2Plan,
   title: string,
+  source: string,
   set: Readonly<Record<string, string>>,
-  condition: string,
+  condition?: string,
 ): Scd2Statement {
   const text = plan.dialect.updateFrom({
     table: plan.table,
-    source: plan.dialect.stageName(plan.stages.changes),
+    source,
     set,
     on: `${sameKey(plan.dialect, plan.keys, "t", "s")} AND ${column(plan, VALID_FROM, "t")} = ${
       column(plan, AT, "s")
-    } AND ${condition}`,
+    }${condition === undefined ? "" : ` AND ${condition}`}`,
   });
   return statement(plan, title, text);
 }
 
-function acts(plan: Scd2Plan, action: number): string {
-  return `${column(plan, ACTED, "s")} = ${action}`;
+/** Changes of one kind. */
+function changes(plan: Scd2Plan, action: number): string {
+  const names = [...plan.keys, AT, UNTIL];
+  return `(SELECT ${columnList(plan, names, "c")} FROM ${
+    plan.dialect.stageName(plan.stages.changes)
+  } AS c WHERE ${column(plan, ACTED, "c")} = ${action})`;
 }
 
-function isOpen(plan: Scd2Plan): string {
-  return `CASE WHEN ${column(plan, UNTIL, "s")} IS NULL THEN TRUE ELSE FALSE END`;
+/** Changes of one kind with the values of the rows that they were made from. */
+function changesWithValues(plan: Scd2Plan, action: number): string {
+  const { dialect, stages } = plan;
+  const names = plan.columns.map(({ name }) => name);
+  return `(SELECT ${columnList(plan, names, "r")}, ${
+    columnList(plan, [AT, UNTIL, HASH], "c")
+  } FROM ${dialect.stageName(stages.changes)} AS c JOIN ${dialect.stageName(stages.rows)} AS r ON ${
+    column(plan, ROW, "r")
+  } = ${column(plan, ROW, "c")} WHERE ${column(plan, ACTED, "c")} = ${action})`;
+}
+
+function isOpen(until: string): string {
+  return `CASE WHEN ${until} IS NULL THEN TRUE ELSE FALSE END`;
 }
 
 function ends(plan: Scd2Plan): Readonly<Record<string, string>> {
-  return { [VALID_TO]: column(plan, UNTIL, "s"), [IS_CURRENT]: isOpen(plan) };
+  const until = column(plan, UNTIL, "s");
+  return { [VALID_TO]: until, [IS_CURRENT]: isOpen(until) };
 }
 
 function stamps(): Readonly<Record<string, string>> {

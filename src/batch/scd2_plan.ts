@@ -14,6 +14,10 @@ export const KIND = "_flow_kind";
 export const HASH = "_flow_hash";
 /** Of a row: the hash of what is not compared, so that of equal rows the same one wins each time. */
 export const TIE = "_flow_tie";
+/** The number of an incoming row in the stage of rows; of a point and of a change: of the row that it was made from. */
+export const ROW = "_flow_row";
+/** Of a key: 1 when it is new and has one row. Such a row is a version as it is. */
+export const SINGLE = "_flow_single";
 /** Of an existing version: its valid_to as it is in the table. */
 export const ENDS = "_flow_ends";
 /** Of an existing version and of a closing: the version's valid_from. Of a row: its event time. */
@@ -43,6 +47,17 @@ export interface Scd2Options {
   readonly restateFromMicros?: bigint;
 }
 
+/**
+ * Names of stages: keys with something to do, the rows of those that need a timeline, points of these timelines, changes to be written. Only
+ * `rows` has the values; the others are narrow and refer to it by {@link ROW}.
+ */
+export interface Scd2Stages {
+  readonly keys: string;
+  readonly rows: string;
+  readonly points: string;
+  readonly changes: string;
+}
+
 /** Everything that the statements of one run are made from. */
 export interface Scd2Plan {
   readonly dialect: Dialect;
@@ -61,8 +76,7 @@ export interface Scd2Plan {
   readonly startedMicros: bigint;
   readonly batchId: string;
   readonly values: Readonly<Record<ParameterName, SqlValue>>;
-  /** Names of stages: keys with something to do, points of their timelines, changes to be written. */
-  readonly stages: { readonly keys: string; readonly points: string; readonly changes: string };
+  readonly stages: Scd2Stages;
 }
 
 /** Values that the statements refer to. */
@@ -112,7 +126,12 @@ export function planScd2(context: LoadContext, options: Scd2Options): Scd2Plan {
       restate: dialect.timestampValue(restate ?? startedMicros),
       batch: context.batchId,
     },
-    stages: { keys: context.newStage(), points: context.newStage(), changes: context.newStage() },
+    stages: {
+      keys: context.newStage(),
+      rows: context.newStage(),
+      points: context.newStage(),
+      changes: context.newStage(),
+    },
   };
 }
 
@@ -148,6 +167,21 @@ export function column(plan: Scd2Plan, name: string, qualifier?: string): string
 /** The columns, separated by commas. */
 export function columnList(plan: Scd2Plan, names: readonly string[], qualifier?: string): string {
   return names.map((name) => column(plan, name, qualifier)).join(", ");
+}
+
+/** The key columns with their types. */
+export function keyColumns(plan: Scd2Plan): readonly Column[] {
+  return plan.columns.filter(({ name }) => plan.keys.includes(name));
+}
+
+/** Fills a stage from a query that gives these columns in this order. */
+export function insertInto(
+  plan: Scd2Plan,
+  stage: string,
+  names: readonly string[],
+  query: string,
+): string {
+  return `INSERT INTO ${plan.dialect.stageName(stage)} (${columnList(plan, names)}) ${query}`;
 }
 
 /** Columns that come along with a version: neither keys nor compared. */

@@ -1,112 +1,35 @@
 import { IS_CURRENT, ROW_HASH, VALID_FROM, VALID_TO } from "./load_context.ts";
 import { isGone, sameKey } from "./row_keys.ts";
+import { joinKeys } from "./scd2_keys.ts";
 import {
   afterStart,
   AT,
-  carriedColumns,
   column,
   columnList,
-  comparable,
   ENDS,
   EXPIRED,
   EXPIRY,
   HASH,
+  insertInto,
+  keyColumns,
   KIND,
   later,
   MOMENT,
   ORIGIN,
   parameter,
   POINT,
-  rowHash,
+  ROW,
   type Scd2Plan,
   type Scd2Statement,
   statement,
   TIE,
 } from "./scd2_plan.ts";
 
-/** The incoming rows with their moment as {@link AT}. */
-function incoming(plan: Scd2Plan): string {
-  const { eventTime, dialect } = plan;
-  const names = plan.columns.map(({ name }) => name);
-  if (eventTime === undefined) {
-    return `(SELECT ${columnList(plan, names, "r")}, ${parameter("started")} AS ${
-      column(plan, AT)
-    } FROM ${plan.relation} AS r)`;
-  }
-  const time = column(plan, eventTime.name, "r");
-  const moment = eventTime.type === MOMENT
-    ? time
-    : dialect.cast({ sql: time, type: eventTime.type }, MOMENT);
-  return `(SELECT ${columnList(plan, names, "r")}, COALESCE(${moment}, ${
-    parameter("started")
-  }) AS ${column(plan, AT)} FROM ${plan.relation} AS r)`;
-}
-
-/**
- * Makes the stage of keys with something to do: keys of rows that no version of equal values covers (also those with NULL, which are refused
- * then), keys that come back, keys with a version to expire, keys with versions to restate.
- */
-export function keysStatement(plan: Scd2Plan): Scd2Statement {
-  const { dialect, table, keys } = plan;
-  const from = column(plan, VALID_FROM, "t");
-  const to = column(plan, VALID_TO, "t");
-  const at = column(plan, AT, "s");
-  const covers = plan.eventTime === undefined
-    ? `${to} IS NULL`
-    : `${from} <= ${at} AND (${to} IS NULL OR ${at} < ${to})`;
-  const lives = plan.soft && plan.eventTime !== undefined
-    ? ` AND (${to} IS NULL OR EXISTS (SELECT 1 FROM ${table} AS o WHERE ${
-      sameKey(dialect, keys, "o", "t")
-    } AND ${column(plan, VALID_TO, "o")} IS NULL))`
-    : "";
-  // Values are compared rather than hashes: most rows are as they were, and making their hashes would be most of the work.
-  const differs = plan.valueColumns.map((name) =>
-    dialect.differs(comparable(plan, name, "t"), comparable(plan, name, "s"))
-  );
-  const same = differs.length === 0 ? "" : ` AND NOT (${differs.join(" OR ")})`;
-  const parts = [
-    `SELECT DISTINCT ${columnList(plan, keys, "s")} FROM ${incoming(plan)} AS s WHERE NOT EXISTS ` +
-    `(SELECT 1 FROM ${table} AS t WHERE ${
-      sameKey(dialect, keys, "t", "s")
-    } AND ${covers}${same}${lives})`,
-  ];
-  if (plan.ttlSeconds !== undefined) {
-    parts.push(
-      `SELECT ${columnList(plan, keys, "t")} FROM ${table} AS t WHERE ${to} IS NULL AND ${from} < ${
-        parameter("cutoff")
-      }`,
-    );
-  }
-  if (plan.restates) {
-    parts.push(
-      `SELECT ${columnList(plan, keys, "t")} FROM ${table} AS t WHERE ${from} >= ${
-        parameter("restate")
-      } OR ${to} >= ${parameter("restate")}`,
-    );
-  }
-  return statement(
-    plan,
-    "find the keys with something to do",
-    dialect.createStageAs(plan.stages.keys, parts.join(" UNION ")),
-  );
-}
-
-/** Counts of the stage of keys: `n`, and `nulls_0`, `nulls_1` … with NULL in the key column of that index. */
-export function keyCountStatement(plan: Scd2Plan): Scd2Statement {
-  const nulls = plan.keys.map((key, index) =>
-    `, COALESCE(SUM(CASE WHEN ${column(plan, key)} IS NULL THEN 1 ELSE 0 END), 0) AS nulls_${index}`
-  );
-  return statement(
-    plan,
-    "count them",
-    `SELECT COUNT(*) AS n${nulls.join("")} FROM ${plan.dialect.stageName(plan.stages.keys)} AS k`,
-  );
-}
-
-/** Makes the stage of points and fills it for the keys with something to do. */
+/** Makes the stage of points and fills it with the rows of the stage before and with the versions of their keys. */
 export function pointStatements(plan: Scd2Plan): readonly Scd2Statement[] {
   const { dialect, stages } = plan;
   const create = dialect.createStage(stages.points, [
+    ...keyColumns(plan),
     { name: AT, type: MOMENT },
     { name: KIND, type: "INTEGER" },
     { name: HASH, type: "BLOB" },
@@ -114,16 +37,16 @@ export function pointStatements(plan: Scd2Plan): readonly Scd2Statement[] {
     { name: ENDS, type: MOMENT },
     { name: ORIGIN, type: MOMENT },
     { name: EXPIRED, type: "INTEGER" },
-    ...plan.columns,
+    { name: ROW, type: "BIGINT" },
   ]);
   const rowKind = plan.eventTime === undefined ? POINT.candidate : POINT.row;
   return [
     statement(plan, "make the stage of points", create),
-    incomingPoints(plan, "fetch the rows of these keys", rowKind, column(plan, AT, "s")),
+    incomingPoints(plan, "add the rows", rowKind, column(plan, AT, "s")),
     ...plan.soft && plan.eventTime !== undefined
       ? [incomingPoints(
         plan,
-        "fetch them again as candidates for keys that come back",
+        "add them again as candidates for keys that come back",
         POINT.candidate,
         parameter("started"),
         mayReturn(plan),
@@ -135,25 +58,15 @@ export function pointStatements(plan: Scd2Plan): readonly Scd2Statement[] {
   ];
 }
 
-/** `(k1, k2) IN (the keys with something to do)`; they hold no NULL any more. */
-function amongKeys(plan: Scd2Plan, qualifier: string): string {
-  const own = columnList(plan, plan.keys, qualifier);
-  return `${plan.keys.length === 1 ? own : `(${own})`} IN (SELECT ${
-    columnList(plan, plan.keys, "k")
-  } FROM ${plan.dialect.stageName(plan.stages.keys)} AS k)`;
-}
-
 function insertPoints(plan: Scd2Plan, names: readonly string[], query: string): string {
-  return `INSERT INTO ${plan.dialect.stageName(plan.stages.points)} (${
-    columnList(plan, names)
-  }) ${query}`;
+  return insertInto(plan, plan.stages.points, names, query);
 }
 
 /** A condition that spares most rows: a key comes back only if it has versions and none of them is open; a restatement may remove the open one. */
 function mayReturn(plan: Scd2Plan): string {
   if (plan.restates) return "";
   const { table, dialect, keys } = plan;
-  return ` AND EXISTS (SELECT 1 FROM ${table} AS c WHERE ${sameKey(dialect, keys, "c", "s")}) ` +
+  return ` WHERE EXISTS (SELECT 1 FROM ${table} AS c WHERE ${sameKey(dialect, keys, "c", "s")}) ` +
     `AND NOT EXISTS (SELECT 1 FROM ${table} AS o WHERE ${sameKey(dialect, keys, "o", "s")} AND ${
       column(plan, VALID_TO, "o")
     } IS NULL)`;
@@ -166,16 +79,14 @@ function incomingPoints(
   moment: string,
   condition = "",
 ): Scd2Statement {
-  const names = plan.columns.map(({ name }) => name);
-  // Rows of one moment have one event time.
-  const carried = carriedColumns(plan).filter((name) => name !== plan.eventTime?.name);
-  const tie = carried.length === 0 ? "NULL" : rowHash(plan, "s", carried);
-  const query = `SELECT ${moment}, ${kind}, ${rowHash(plan, "s", plan.valueColumns)}, ${tie}, ${
-    column(plan, AT, "s")
-  }, ${columnList(plan, names, "s")} FROM ${incoming(plan)} AS s WHERE ${
-    amongKeys(plan, "s")
-  }${condition}`;
-  return statement(plan, title, insertPoints(plan, [AT, KIND, HASH, TIE, ORIGIN, ...names], query));
+  const query = `SELECT ${columnList(plan, plan.keys, "s")}, ${moment}, ${kind}, ${
+    columnList(plan, [HASH, TIE, AT, ROW], "s")
+  } FROM ${plan.dialect.stageName(plan.stages.rows)} AS s${condition}`;
+  return statement(
+    plan,
+    title,
+    insertPoints(plan, [...plan.keys, AT, KIND, HASH, TIE, ORIGIN, ROW], query),
+  );
 }
 
 function existingPoints(plan: Scd2Plan) {
@@ -185,7 +96,7 @@ function existingPoints(plan: Scd2Plan) {
     : String(POINT.version);
   const query = `SELECT ${columnList(plan, plan.keys, "t")}, ${from}, ${kind}, ${
     columnList(plan, [ROW_HASH, VALID_TO, VALID_FROM], "t")
-  } FROM ${plan.table} AS t WHERE ${amongKeys(plan, "t")}`;
+  } FROM ${plan.table} AS t ${joinKeys(plan, "t", 0)}`;
   return statement(
     plan,
     "add their versions",
@@ -203,9 +114,9 @@ function closingPoints(plan: Scd2Plan) {
   const kept = plan.restates ? ` AND ${to} < ${parameter("restate")}` : "";
   const query = `SELECT ${columnList(plan, plan.keys, "t")}, ${to}, ${POINT.closing}, ${
     columnList(plan, [ROW_HASH, VALID_FROM], "t")
-  }, ${expired} FROM ${plan.table} AS t WHERE ${
-    amongKeys(plan, "t")
-  } AND ${to} IS NOT NULL${kept} AND NOT EXISTS (SELECT 1 FROM ${plan.table} AS n WHERE ${
+  }, ${expired} FROM ${plan.table} AS t ${
+    joinKeys(plan, "t", 0)
+  } WHERE ${to} IS NOT NULL${kept} AND NOT EXISTS (SELECT 1 FROM ${plan.table} AS n WHERE ${
     sameKey(plan.dialect, plan.keys, "n", "t")
   } AND ${column(plan, VALID_FROM, "n")} = ${to})`;
   return statement(
@@ -226,7 +137,7 @@ function duePoints(plan: Scd2Plan, ttlSeconds: number) {
     later(plan, from, ttlSeconds)
   }, ${POINT.closing}, ${
     columnList(plan, [ROW_HASH, VALID_FROM], "t")
-  }, ${EXPIRY.due} FROM ${plan.table} AS t WHERE ${amongKeys(plan, "t")} AND ${from} < ${
+  }, ${EXPIRY.due} FROM ${plan.table} AS t ${joinKeys(plan, "t", 0)} WHERE ${from} < ${
     parameter("cutoff")
   } AND ${to} IS NULL`;
   return statement(

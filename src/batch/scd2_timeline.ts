@@ -9,11 +9,15 @@ import {
   EXPIRED,
   EXPIRY,
   HASH,
+  insertInto,
+  keyColumns,
   KIND,
   later,
+  MOMENT,
   ORIGIN,
   parameter,
   POINT,
+  ROW,
   type Scd2Plan,
   type Scd2Statement,
   statement,
@@ -21,6 +25,9 @@ import {
   UNTIL,
   WAS_OPEN,
 } from "./scd2_plan.ts";
+
+/** Columns of a change besides its key. */
+const CHANGE_COLUMNS = [ROW, AT, UNTIL, HASH, ACTED, WAS_OPEN];
 
 /** Names of what one layer of the query finds out for the next ones. */
 const RANK = "_flow_rank";
@@ -49,7 +56,7 @@ const NEXT_AT = "_flow_next_at";
  * layers, one subquery each, since a window function cannot refer to another: candidates find their moment, one point per moment wins,
  * expired ends that a later row overrules go, points of equal hash collapse, each version gets its end, and what differs from the table stays.
  */
-export function changesStatement(plan: Scd2Plan): Scd2Statement {
+export function changesStatements(plan: Scd2Plan): readonly Scd2Statement[] {
   let query = `SELECT p.* FROM ${plan.dialect.stageName(plan.stages.points)} AS p`;
   if (plan.eventTime === undefined) query = placeRows(plan, query);
   else if (plan.soft) query = placeReturns(plan, query);
@@ -58,11 +65,24 @@ export function changesStatement(plan: Scd2Plan): Scd2Statement {
   query = collapse(plan, query);
   query = ends(plan, query);
   query = actions(plan, query);
-  return statement(
-    plan,
-    "work out what changes in their timelines",
-    plan.dialect.createStageAs(plan.stages.changes, query),
-  );
+  const { dialect, keys, stages } = plan;
+  const create = dialect.createStage(stages.changes, [
+    ...keyColumns(plan),
+    { name: ROW, type: "BIGINT" },
+    { name: AT, type: MOMENT },
+    { name: UNTIL, type: MOMENT },
+    { name: HASH, type: "BLOB" },
+    { name: ACTED, type: "INTEGER" },
+    { name: WAS_OPEN, type: "INTEGER" },
+  ], keys);
+  return [
+    statement(plan, "make the stage of changes", create),
+    statement(
+      plan,
+      "work out what changes in their timelines",
+      insertInto(plan, stages.changes, [...keys, ...CHANGE_COLUMNS], query),
+    ),
+  ];
 }
 
 /** Adds columns to those of the query. */
@@ -79,7 +99,7 @@ function remaking(
   kept: readonly string[],
   where?: string,
 ): string {
-  const base = [...plan.columns.map(({ name }) => name), AT, KIND, HASH, ORIGIN, EXPIRED, ...kept];
+  const base = [...plan.keys, ROW, AT, KIND, HASH, ORIGIN, EXPIRED, ...kept];
   const columns = base.map((name) =>
     made[name] === undefined ? column(plan, name, "b") : `${made[name]} AS ${column(plan, name)}`
   );
@@ -333,15 +353,7 @@ function actions(plan: Scd2Plan, query: string): string {
       `THEN 0 WHEN ${existed} THEN ${ACTION.remove} ELSE 0 END`,
     [WAS_OPEN]: `CASE WHEN ${existed} AND ${a(plan, WAS_UNTIL)} IS NULL THEN 1 ELSE 0 END`,
   });
-  const names = [
-    ...plan.columns.map(({ name }) => name),
-    AT,
-    UNTIL,
-    HASH,
-    ACTED,
-    WAS_OPEN,
-  ];
-  return `SELECT ${columnList(plan, names, "c")} FROM (${compared}) AS c WHERE ${
-    column(plan, ACTED, "c")
-  } > 0`;
+  return `SELECT ${
+    columnList(plan, [...plan.keys, ...CHANGE_COLUMNS], "c")
+  } FROM (${compared}) AS c WHERE ${column(plan, ACTED, "c")} > 0`;
 }

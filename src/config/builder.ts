@@ -116,7 +116,7 @@ interface PipelineCommon {
   readonly idlePauseMs?: number;
   /** Most rows in one batch; default 100,000. */
   readonly maxBatchRows?: number;
-  /** Most payload bytes in one batch; default 8 MiB. */
+  /** Most payload bytes in one batch; default 6 MiB. */
   readonly maxBatchBytes?: number;
   /** A batch that is not full is handed on after this time (ms); default 1000. */
   readonly maxBatchWaitMs?: number;

@@ -36,7 +36,7 @@ Deno.test("a minimal pipeline gets every default", async () => {
     delivery: "auto",
     idlePauseMs: 500,
     maxBatchRows: 100_000,
-    maxBatchBytes: 8 * 1024 * 1024,
+    maxBatchBytes: 6 * 1024 * 1024,
     maxBatchWaitMs: 1000,
   });
   assert.deepEqual(target, {

@@ -111,7 +111,7 @@ const PIPELINE_ENTRIES = {
     500,
   ),
   max_batch_rows: v.optional(count("most rows in one batch"), 100_000),
-  max_batch_bytes: v.optional(count("most payload bytes in one batch"), 8 * 1024 * 1024),
+  max_batch_bytes: v.optional(count("most payload bytes in one batch"), 6 * 1024 * 1024),
   max_batch_wait_ms: v.optional(
     count("a batch that is not full is handed on after this time (ms)"),
     1000,
