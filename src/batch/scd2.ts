@@ -9,7 +9,12 @@ import {
   refreshStatement,
   removeStatement,
 } from "./scd2_changes.ts";
-import { keyCountStatement, keysStatement, rowStatements } from "./scd2_keys.ts";
+import {
+  keyCountStatement,
+  keysStatement,
+  knownKeysStatement,
+  rowStatements,
+} from "./scd2_keys.ts";
 import {
   ACTION,
   column,
@@ -38,6 +43,7 @@ export function scd2Statements(
   const refresh = refreshStatement(plan);
   return [
     keysStatement(plan),
+    knownKeysStatement(plan),
     ...rowStatements(plan),
     ...pointStatements(plan),
     ...changesStatements(plan),
@@ -86,7 +92,9 @@ export async function applyScd2(context: LoadContext, options: Scd2Options): Pro
   await run(context, keysStatement(plan));
   const found = await countKeys(context, plan);
   if (found.keys > 0) await refresh(context, plan.stages.keys);
-  const timelines = found.keys > found.singles ? await applyTimelines(context, plan) : NOTHING;
+  const timelines = found.keys > found.singles
+    ? await applyTimelines(context, plan, found.keys - found.singles)
+    : NOTHING;
   const singles = found.singles > 0 ? await run(context, insertSinglesStatement(plan)) : 0;
   await drop(context, plan.stages.keys);
   const counts = { ...timelines, rowsInserted: timelines.rowsInserted + singles };
@@ -99,11 +107,19 @@ type Scd2Counts = Required<Omit<LoadCounts, "rowsUnchanged">>;
 
 const NOTHING: Scd2Counts = { rowsInserted: 0, rowsClosed: 0, rowsUpdated: 0, rowsDeleted: 0 };
 
-async function applyTimelines(context: LoadContext, plan: Scd2Plan): Promise<Scd2Counts> {
+/** `keys`: how many keys have a timeline. */
+async function applyTimelines(
+  context: LoadContext,
+  plan: Scd2Plan,
+  keys: number,
+): Promise<Scd2Counts> {
   const { rows, points, changes } = plan.stages;
-  for (const one of rowStatements(plan)) await run(context, one);
+  let fetched = 0;
+  for (const one of rowStatements(plan)) fetched = await run(context, one);
   for (const one of pointStatements(plan)) await run(context, one);
-  if (plan.eventTime === undefined) await refuseAmbiguousKeys(context, plan);
+  // Only with ttlSeconds are there keys without rows: else as many rows as keys are one each.
+  const mayShare = plan.ttlSeconds !== undefined || fetched > keys;
+  if (plan.eventTime === undefined && mayShare) await refuseAmbiguousKeys(context, plan);
   for (const one of changesStatements(plan)) await run(context, one);
   await drop(context, points);
   await refresh(context, changes);
@@ -152,7 +168,9 @@ async function countKeys(
   for (const [index, key] of plan.keys.entries()) {
     if (Number(counts?.[`nulls_${index}`] ?? 0) > 0) await refuseNullKey(context, plan, key);
   }
-  return { keys: Number(counts?.["n"] ?? 0), singles: Number(counts?.["singles"] ?? 0) };
+  const candidates = Number(counts?.["singles"] ?? 0);
+  const known = candidates > 0 ? await run(context, knownKeysStatement(plan)) : 0;
+  return { keys: Number(counts?.["n"] ?? 0), singles: candidates - known };
 }
 
 async function refuseNullKey(context: LoadContext, plan: Scd2Plan, key: string): Promise<never> {

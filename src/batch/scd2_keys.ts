@@ -39,7 +39,8 @@ export function incoming(plan: Scd2Plan): string {
 
 /**
  * Makes the stage of keys with something to do: keys of rows that no version of equal values covers (also those with NULL, which are refused
- * then), keys that come back, keys with a version to expire, keys with versions to restate.
+ * then), keys that come back, keys with a version to expire, keys with versions to restate. {@link SINGLE} is 1 where there is one row and
+ * no version was seen; {@link knownKeysStatement} has to follow.
  */
 export function keysStatement(plan: Scd2Plan): Scd2Statement {
   const { dialect, stages, table, keys } = plan;
@@ -54,19 +55,28 @@ export function keysStatement(plan: Scd2Plan): Scd2Statement {
     const restate = parameter("restate");
     parts.push(`${versionKeys} ${from} >= ${restate} OR ${to} >= ${restate}`);
   }
-  // `n` is 1 for a row, and 2 where the key is seen to have a version. Of a new key all rows are counted, since no version covers one.
-  const isKnown = `EXISTS (SELECT 1 FROM ${table} AS e WHERE ${sameKey(dialect, keys, "e", "u")})`;
   const uniqueKeys = columnList(plan, keys, "u");
-  const query =
-    `SELECT ${uniqueKeys}, CASE WHEN SUM(u.n) = 1 AND NOT ${isKnown} THEN 1 ELSE 0 END AS ${
-      column(plan, SINGLE)
-    } FROM (${parts.join(" UNION ALL ")}) AS u GROUP BY ${uniqueKeys}`;
+  // `n` is 1 for a row, and 2 where the key is seen to have a version. Of a new key all rows are counted, since no version covers one.
+  const query = `SELECT ${uniqueKeys}, CASE WHEN SUM(u.n) = 1 THEN 1 ELSE 0 END AS ${
+    column(plan, SINGLE)
+  } FROM (${parts.join(" UNION ALL ")}) AS u GROUP BY ${uniqueKeys}`;
   // Not a stage that is made first and filled then: Postgres reads in parallel for CREATE TABLE AS, not for INSERT.
   return statement(
     plan,
     "find the keys with something to do",
     dialect.createStageAs(stages.keys, query),
   );
+}
+
+/** Finds those of the keys with one row that are not new after all. */
+export function knownKeysStatement(plan: Scd2Plan): Scd2Statement {
+  const { dialect, stages, table, keys } = plan;
+  const text = `UPDATE ${dialect.stageName(stages.keys)} AS k SET ${
+    column(plan, SINGLE)
+  } = 0 WHERE ${column(plan, SINGLE, "k")} = 1 AND EXISTS (SELECT 1 FROM ${table} AS t WHERE ${
+    sameKey(dialect, keys, "t", "k")
+  })`;
+  return statement(plan, "tell keys that have versions from new ones", text);
 }
 
 /** The keys of incoming rows that no version of equal values covers. */
