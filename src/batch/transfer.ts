@@ -49,8 +49,11 @@ export async function transferRows(transfer: Transfer): Promise<number> {
 }
 
 function constantValues({ from, constants }: Transfer, bind: Binder): readonly string[] {
+  // The format is text: rendered once, by a subquery of its own, instead of once a row.
   return constants.map(({ column, valueFor }) =>
-    `${bind.value(valueFor(from.dialect), column.type)} AS ${from.dialect.quote(column.name)}`
+    `(SELECT ${bind.value(valueFor(from.dialect), "VARCHAR")}) AS ${
+      from.dialect.quote(column.name)
+    }`
   );
 }
 
