@@ -191,7 +191,7 @@ export async function requireFile(path: string): Promise<void> {
       throw new FlowError(`there is no SQLite file at '${path}'`, {
         code: "sqlite_file_missing",
         domain: "user",
-        hint: "correct the path; a pipeline makes the file when it starts",
+        hint: "correct the path; only a target is made by its first run",
         details: { path },
       });
     }
