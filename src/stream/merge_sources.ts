@@ -8,8 +8,8 @@ export interface SourceEvent {
 }
 
 /**
- * Reads all sources side by side and gives what comes first. Each source is asked for its next batch only when the consumer is through with
- * the last one and comes for more: its pace holds all of them, and no source has a batch ready that nobody can take. Ends when all have ended; a source that fails ends it with its error.
+ * Reads all sources side by side and gives what comes first. Each source reads one batch ahead of the consumer, whose pace thus holds all of
+ * them. Ends when all have ended; a source that fails ends it with its error.
  */
 export async function* mergeSources(
   sources: readonly Source[],
@@ -38,8 +38,9 @@ export async function* mergeSources(
       // A Map keeps insertion order and `race` prefers the first of several settled promises: whoever was served goes to the end.
       pending.delete(reader);
       if (result.done) continue;
-      yield { source: reader.source, batch: result.value };
+      // Asked before the batch is handed on: the next one is read while this one is decoded.
       ask(reader);
+      yield { source: reader.source, batch: result.value };
     }
   } finally {
     await Promise.allSettled(readers.map((reader) => reader.iterator.return?.()));

@@ -28,7 +28,7 @@ export interface GroupReaderParts {
 }
 
 /** A broker answers a fetch without data after this time. It is also the pause before a seek or the end of a pause is noticed. */
-const FETCH_WAIT_MS = 200;
+const FETCH_WAIT_MS = 100;
 const REBALANCE_TIMEOUT_MS = 60_000;
 const METADATA_MAX_AGE_MS = 60_000;
 /** Without an answer of the brokers for so long the client is taken for dead. */

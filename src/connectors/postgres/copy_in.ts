@@ -51,15 +51,19 @@ export class CopyIn {
   async send(pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
     const onAbort = () => this.#fail(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
+    const iterator = pieces[Symbol.asyncIterator]();
+    // The first piece is made while the server takes up the COPY.
+    const first = iterator.next();
+    first.catch(() => {});
     try {
       if (signal.aborted) onAbort();
       await this.#started.promise;
       try {
         signal.throwIfAborted();
-        for await (const piece of pieces) {
+        for (let piece = await first; piece.done !== true; piece = await iterator.next()) {
           const frame = await this.#freeFrame();
           if (frame === undefined) break;
-          this.#write(frame, piece);
+          this.#write(frame, piece.value);
         }
       } catch (error) {
         this.#fail(error);
@@ -70,6 +74,7 @@ export class CopyIn {
       return this.#rows;
     } finally {
       signal.removeEventListener("abort", onAbort);
+      await iterator.return?.();
     }
   }
 

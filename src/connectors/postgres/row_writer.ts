@@ -33,7 +33,7 @@ export interface WriteJob {
 }
 
 const ROW = quoteIdentifier(ROW_COLUMN);
-const SLICE_ROWS = 24_576;
+const SLICE_ROWS = 12_288;
 
 /**
  * Writes the batch's rows and returns those that do not fit, each with its reason; the others are in the table (within the
@@ -69,7 +69,8 @@ class RowWriter {
   async write(): Promise<void> {
     const { connection, plan, expectBadRows } = this.#job;
     await this.#reject(expectBadRows ? [...plan.casts, ...plan.checks] : plan.casts);
-    await connection.query("SAVEPOINT flow_batch");
+    const savepoint = connection.query("SAVEPOINT flow_batch");
+    savepoint.catch(() => {});
     if (!await this.#loaded()) {
       const more = !expectBadRows && await this.#reject(plan.checks);
       if (!more || !await this.#loaded()) await this.#writeFindingBadRows();
