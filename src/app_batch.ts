@@ -242,7 +242,15 @@ async function reading<T>(
 }
 
 function runLogContext({ observe, now }: RunHooks): OpenRunLogContext {
-  return { connectors, variable: readVariable, clock: systemClock, observe, signal: now };
+  return {
+    connectors,
+    variable: readVariable,
+    isReadable: (variable) =>
+      Deno.permissions.querySync({ name: "env", variable }).state === "granted",
+    clock: systemClock,
+    observe,
+    signal: now,
+  };
 }
 
 /**

@@ -7,6 +7,7 @@ import {
 import { FlowError } from "./core/error.ts";
 import { quoteIdentifier, quoteLiteral } from "./core/schema.ts";
 import type { Engine, Session } from "./core/session.ts";
+import { withoutStatement } from "./sql/sql_error.ts";
 
 /** A file that SQL is to see as a relation. */
 export interface FileRelation {
@@ -45,9 +46,7 @@ export async function registerFile(
   } catch (error) {
     await Deno.remove(placed);
     if (!(error instanceof FlowError) || !error.code.startsWith("sql_")) throw error;
-    // What follows shows the statement, which is none of the user's.
-    const [told = ""] = error.message.replaceAll(placed, path).split("\n\nLINE ");
-    throw fileError(path, new Error(told));
+    throw fileError(path, new Error(withoutStatement(error.message).replaceAll(placed, path)));
   }
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connectors } from "../src/connectors/mod.ts";
 import { systemClock } from "../src/core/clock.ts";
 import type { Observation } from "../src/core/observation.ts";
+import type { RunLog } from "../src/core/run_log.ts";
 import { openRunLogToRead, openRunLogToRun } from "../src/ops/open_run_log.ts";
 
 /** How the run log opens under Deno's permissions, and where it cannot. */
@@ -14,6 +15,7 @@ function context(home: string | undefined) {
     notices,
     connectors,
     variable: (name: string) => name === "HOME" ? home : undefined,
+    isReadable: () => true,
     clock: systemClock,
     observe: (observation: Observation) => {
       assert.equal(observation.kind, "notice");
@@ -53,6 +55,29 @@ Deno.test(
     await Deno.remove(home, { recursive: true });
   },
 );
+
+Deno.test("a run removes old runs, a question does not", loose, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "flow_test_" });
+  const url = `${folder}/run_log.db`;
+  const asked = context(undefined);
+  const log = await openRunLogToRun({ url }, asked);
+  const failed = { ...run, status: "failed" } as const;
+  const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
+  await log.start({ ...failed, runId: "old", startedAt: daysAgo(500) });
+  await log.start({ ...failed, runId: "young", startedAt: daysAgo(300) });
+  await log.close();
+  const ids = async (opened: RunLog) => {
+    const runs = await opened.list({ limit: 10 });
+    await opened.close();
+    return runs.map(({ runId }) => runId);
+  };
+  const forever = { ...asked, variable: () => "forever" };
+  assert.deepEqual(await ids(await openRunLogToRun({ url }, forever)), ["young", "old"]);
+  assert.deepEqual(await ids(await openRunLogToRead({ url }, asked)), ["young", "old"]);
+  assert.deepEqual(await ids(await openRunLogToRun({ url }, asked)), ["young"]);
+  assert.deepEqual(asked.notices, []);
+  await Deno.remove(folder, { recursive: true });
+});
 
 Deno.test("without a home directory a run goes on, and a question is an error", loose, async () => {
   const asked = context(undefined);

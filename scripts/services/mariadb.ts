@@ -2,6 +2,7 @@
  * MariaDB: from Debian's package (installed by apt where that is allowed), or Docker's official image.
  * One user `flow` with all rights on everything (tests make databases of their own), and one database `flow`.
  */
+import { serverAccount } from "./account.ts";
 import { aptInstall } from "./packages.ts";
 import {
   findProgram,
@@ -36,7 +37,7 @@ export const mariadb: ServiceDefinition = {
 
 async function startLocally(context: StartContext): Promise<Running> {
   const server = await findServer(context.say);
-  const account = await serverAccount();
+  const account = await serverAccount("MariaDB", "mysql");
   const directory = await Deno.makeTempDir({ prefix: "flow-mariadb-" });
   try {
     const [port] = freePorts(1) as [number];
@@ -119,19 +120,6 @@ async function debianServer(): Promise<string | undefined> {
   const found = await findProgram("mariadbd");
   if (found !== undefined) return found;
   return await isFile("/usr/sbin/mariadbd") ? "/usr/sbin/mariadbd" : undefined;
-}
-
-/** MariaDB refuses to run as root: the account that it changes to then. */
-async function serverAccount(): Promise<
-  { readonly name: string; readonly uid: number; readonly gid: number } | undefined
-> {
-  if (Deno.uid() !== 0) return undefined;
-  for (const name of ["mysql", "nobody"]) {
-    const uid = await run(["id", "-u", name]);
-    const gid = await run(["id", "-g", name]);
-    if (uid.ok && gid.ok) return { name, uid: Number(uid.stdout), gid: Number(gid.stdout) };
-  }
-  throw new Unavailable("MariaDB does not run as root, and there is no account mysql or nobody");
 }
 
 async function becomeReady(

@@ -2,6 +2,7 @@
  * PostgreSQL: from Debian's package (installed by apt where that is allowed), else the binaries of an npm package,
  * or in Docker's official image. Password authentication (SCRAM), one superuser and one database, both `flow`.
  */
+import { asAccount, serverAccount } from "./account.ts";
 import { aptInstall, cacheDirectory } from "./packages.ts";
 import { freePorts, type Guarded, isFile, run, startGuarded, waitUntilReady } from "./process.ts";
 import { type Running, type ServiceDefinition, type StartContext, Unavailable } from "./service.ts";
@@ -22,17 +23,16 @@ export const postgres: ServiceDefinition = {
 
 async function startLocally(context: StartContext): Promise<Running> {
   const bin = await findBinaries(context.say);
-  const owner = await serverOwner();
+  const account = await serverAccount("PostgreSQL", "postgres");
   const directory = await Deno.makeTempDir({ prefix: "flow-postgres-" });
   try {
     const [port] = freePorts(1) as [number];
     await Deno.writeTextFile(`${directory}/password`, PASSWORD);
-    if (owner !== undefined) {
-      await Deno.chown(directory, owner.uid, owner.gid);
-      await Deno.chown(`${directory}/password`, owner.uid, owner.gid);
+    if (account !== undefined) {
+      await Deno.chown(directory, account.uid, account.gid);
+      await Deno.chown(`${directory}/password`, account.uid, account.gid);
     }
-    const as = (command: string[]) =>
-      [...(owner?.prefix ?? []), ...command] as [string, ...string[]];
+    const as = (command: string[]) => asAccount(account, command);
     const data = `${directory}/data`;
     const made = await run(
       as([
@@ -140,24 +140,6 @@ async function npmBinaries(
     }
   }
   return { bin };
-}
-
-/** PostgreSQL refuses to run as root: the account that runs it then, and the command that changes to it. */
-async function serverOwner(): Promise<
-  { readonly uid: number; readonly gid: number; readonly prefix: string[] } | undefined
-> {
-  if (Deno.uid() !== 0) return undefined;
-  for (const account of ["postgres", "nobody"]) {
-    const uid = await run(["id", "-u", account]);
-    const gid = await run(["id", "-g", account]);
-    if (!uid.ok || !gid.ok) continue;
-    const ids = { uid: Number(uid.stdout), gid: Number(gid.stdout) };
-    const prefix = ["setpriv", `--reuid=${ids.uid}`, `--regid=${ids.gid}`, "--clear-groups", "--"];
-    return { ...ids, prefix };
-  }
-  throw new Unavailable(
-    "PostgreSQL does not run as root, and there is no account postgres or nobody",
-  );
 }
 
 async function becomeReady(

@@ -21,7 +21,7 @@ export interface ResolvedTarget {
   readonly columns: readonly Column[];
   /** Columns that tell rows apart; empty for append and truncate. */
   readonly keys: readonly string[];
-  /** True when the table has a unique index over exactly the keys. */
+  /** True when the table has a unique index over exactly the keys, by which `Dialect.upsert` can work. */
   readonly keysAreUnique: boolean;
   /** merge: columns that are updated; scd2: columns that make a new version. */
   readonly valueColumns: readonly string[];

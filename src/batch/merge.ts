@@ -1,7 +1,7 @@
-import type { Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import { Binder, type Statement } from "./binder.ts";
 import { BATCH_ID, type LoadContext, type LoadCounts, LOADED_AT } from "./load_context.ts";
+import { comparable } from "./projection.ts";
 import { countKeys, isGone, sameKey } from "./row_keys.ts";
 import { timestampOf } from "./time_value.ts";
 
@@ -16,7 +16,7 @@ export function updateStatement(context: LoadContext): Statement | undefined {
     [BATCH_ID]: bind.value(context.batchId, "UUID"),
   };
   const differs = target.valueColumns.map((name) =>
-    dialect.differs(comparable(context, "t", name), comparable(context, "s", name))
+    dialect.differs(compared(context, "t", name), compared(context, "s", name))
   );
   const sql = dialect.updateFrom({
     table: target.table,
@@ -57,7 +57,7 @@ export function upsertStatement(context: LoadContext): Statement | undefined {
     [BATCH_ID]: bind.value(context.batchId, "UUID"),
   };
   const differs = target.valueColumns.map((name) =>
-    dialect.differs(comparable(context, "t", name), comparable(context, "excluded", name))
+    dialect.differs(compared(context, "t", name), compared(context, "excluded", name))
   );
   const sql = dialect.upsert({
     table: target.table,
@@ -136,13 +136,6 @@ async function refuseEmptySource({ session, target }: LoadContext): Promise<void
   );
 }
 
-/** JSON documents have no equality everywhere; their texts have. */
-function comparable({ session: { dialect }, target }: LoadContext, alias: string, name: string) {
-  const column = `${alias}.${dialect.quote(name)}`;
-  const type = target.columns.find((one) => one.name === name)?.type ?? "VARCHAR";
-  return type === "JSON" ? textOf(dialect, column) : column;
-}
-
-function textOf(dialect: Dialect, column: string): string {
-  return dialect.cast({ sql: column, type: "JSON" }, "VARCHAR");
+function compared({ session: { dialect }, target }: LoadContext, alias: string, name: string) {
+  return comparable(dialect, target.columns, alias, name);
 }

@@ -1,6 +1,6 @@
 import { resolveKeys } from "../config/resolve_keys.ts";
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { DatabaseSession, DatabaseTable } from "../core/database.ts";
+import type { DatabaseKind, DatabaseSession, DatabaseTable } from "../core/database.ts";
 import type { Column } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
 import { type BoundQuery, boundStatement } from "./binder.ts";
@@ -14,7 +14,8 @@ import {
   sourceText,
   watermarkColumn,
 } from "./source_query.ts";
-import { planTable, shownTable, type TablePlan } from "./target_table.ts";
+import { isNumberType } from "./type_relation.ts";
+import { augmentedColumns, planTable, shownTable, type TablePlan } from "./target_table.ts";
 import { readWatermark, type StoredWatermark } from "./watermark.ts";
 
 /** Two sessions of one load; the same one when source and target are one database. */
@@ -61,12 +62,20 @@ export async function prepareLoad(
   const { sql, params } = boundStatement(from.dialect, describableQuery(spec, text));
   const queryColumns = await from.describe(sql, params);
   const table = await to.table(target.table.ref);
-  const declared = declaredColumns(target, queryColumns, table);
+  const declared = declaredColumns(
+    target,
+    givenColumns(target, queryColumns).map((column) => knownThere(column, { from, to })),
+    table,
+  );
   const { pairs, ignored } = pairColumns(spec.name, declared, queryColumns);
-  if (ignored.length > 0 && target.table.columns.length > 0) {
-    notices.push(
-      `columns of the query that the table does not declare are left out: ${ignored.join(", ")}`,
-    );
+  if (ignored.length > 0) {
+    const reason = target.table.columns.length > 0
+      ? "that the table does not declare"
+      : "that flow fills itself";
+    notices.push(`columns of the query ${reason} are left out: ${ignored.join(", ")}`);
+  }
+  if (table === undefined && target.table.columns.length === 0) {
+    notices.push(...textNotices(queryColumns, declared, to.dialect.kind));
   }
   const resolved = resolveKeys(target);
   const needsKeys = target.mode === "merge" || target.mode === "scd2" ||
@@ -87,7 +96,11 @@ export async function prepareLoad(
     target: {
       spec: target,
       table: to.dialect.tableName(target.table.ref),
-      columns: written.map(({ to: { name, type } }) => ({ name, type })),
+      columns: written.map(({ to: { name, type, ownType } }) => ({
+        name,
+        type,
+        ...(ownType === undefined ? {} : { ownType }),
+      })),
       keys,
       keysAreUnique: hasUniqueKey(target, keys, table),
       valueColumns: values.names,
@@ -118,18 +131,55 @@ function declaredColumns(
   query: readonly Column[],
   table: DatabaseTable | undefined,
 ): readonly DeclaredColumn[] {
-  if (target.table.columns.length > 0) return target.table.columns;
+  const inTable = new Map(table?.columns.map((column) => [column.name, column]));
+  if (target.table.columns.length > 0) {
+    return target.table.columns.map((column) => {
+      const ownType = column.type === "VARCHAR" ? inTable.get(column.name)?.ownType : undefined;
+      return ownType === undefined ? column : { ...column, ownType };
+    });
+  }
   const keys = new Set([...target.keys, ...target.table.primaryKey]);
-  return query.map(({ name, type }) => {
-    const there = table?.columns.find((column) => column.name === name);
+  return query.map((column) => {
+    const { name } = column;
+    const there = inTable.get(name);
+    const { type, ownType } = there ?? column;
     return {
       name,
-      type: there?.type ?? type,
+      type,
+      ...(ownType === undefined ? {} : { ownType }),
       nullable: there?.nullable ?? !keys.has(name),
       normalizers: [],
       ...(there?.maxLength === undefined ? {} : { maxLength: there.maxLength }),
     };
   });
+}
+
+/** Numbers that come to lie as texts in a table that the run makes: nothing of them is lost, but it is not what their users expect. */
+function textNotices(
+  query: readonly Column[],
+  made: readonly DeclaredColumn[],
+  kind: DatabaseKind,
+): readonly string[] {
+  return query.filter(({ name, ownType }) =>
+    ownType !== undefined && isNumberType(ownType) &&
+    made.some((column) => column.name === name && column.ownType === undefined)
+  ).map(({ name, ownType }) =>
+    `column \`${name}\` is ${ownType}, which ${kind} has no type for that holds every digit: the table is made with text; ` +
+    "declare the column, or cast it in the query, such as to numeric(38, 10)"
+  );
+}
+
+/** The query's columns without those that flow fills itself: a query of all columns of a table that flow made has them, too. */
+function givenColumns(target: BatchTarget, query: readonly Column[]): readonly Column[] {
+  const own = new Set(augmentedColumns(target.mode).map(({ name }) => name));
+  return query.filter(({ name }) => !own.has(name.toLowerCase()));
+}
+
+/** The column without a type of its own that the target's database does not have. */
+function knownThere(column: Column, { from, to }: LoadSessions): Column {
+  const { name, type, isLocalType = false } = column;
+  if (from === to || (from.dialect.kind === to.dialect.kind && !isLocalType)) return column;
+  return { name, type };
 }
 
 /** A table that is made by the run gets an index over its keys. */
@@ -139,7 +189,8 @@ function hasUniqueKey(
   table: DatabaseTable | undefined,
 ): boolean {
   if (mode === "scd2" || keys.length === 0) return false;
-  return table === undefined ||
+  if (table === undefined) return true;
+  return table.takesUpserts !== false &&
     table.uniqueKeys.some((group) =>
       group.length === keys.length && keys.every((key) => group.includes(key))
     );

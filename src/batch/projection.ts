@@ -2,6 +2,7 @@ import type { Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
+import { isNumberType } from "./type_relation.ts";
 
 /** A column on its way from the query to the table. */
 export interface ProjectedColumn {
@@ -48,6 +49,15 @@ export function pairColumns(
   return { pairs, ignored: query.map(({ name }) => name).filter((name) => !used.has(name)) };
 }
 
+/** The pairs for a database that does not have the table, and so perhaps not its types: it gives texts, which the table's own database reads. */
+export function withoutOwnTypes(pairs: readonly ProjectedColumn[]): readonly ProjectedColumn[] {
+  return pairs.map(({ from, to: { ownType, ...to } }) => ({
+    from,
+    // Numbers are the same everywhere, and checked for what they would lose.
+    to: ownType !== undefined && isNumberType(ownType) ? { ...to, ownType } : to,
+  }));
+}
+
 /** The value of a column as the table takes it: normalized in the order declared, then of the declared type. */
 export function projectedValue(
   dialect: Dialect,
@@ -60,7 +70,12 @@ export function projectedValue(
     sql = dialect.normalize({ sql, type }, normalizer, to.type);
     type = normalizer === "parse_timestamp" ? to.type : type;
   }
-  return type === to.type ? sql : dialect.cast({ sql, type }, to.type);
+  const isAsFound = type === to.type && from.ownType === to.ownType;
+  if (isAsFound && (from.ownType === undefined || to.normalizers.length === 0)) return sql;
+  if (to.ownType !== undefined && dialect.castToOwn !== undefined) {
+    return dialect.castToOwn({ sql, type }, to.ownType);
+  }
+  return type === to.type && from.ownType === undefined ? sql : dialect.cast({ sql, type }, to.type);
 }
 
 /** `SELECT` of the projected columns over a FROM item that is given without alias. */
@@ -74,4 +89,22 @@ export function projection(
     `${projectedValue(dialect, "q", pair)} AS ${dialect.quote(pair.to.name)}`
   );
   return `SELECT ${[...values, ...further].join(", ")} FROM ${relation} AS q`;
+}
+
+/**
+ * A column as it is compared with another of its kind. JSON documents, and some types of a database's own, have no equality or count unequal texts as
+ * equal: their texts are compared.
+ */
+export function comparable(
+  dialect: Dialect,
+  columns: readonly Column[],
+  qualifier: string,
+  name: string,
+): string {
+  const sql = `${qualifier}.${dialect.quote(name)}`;
+  const column = columns.find((one) => one.name === name);
+  if (column === undefined) return sql;
+  const { type, ownType } = column;
+  if (ownType !== undefined && !isNumberType(ownType)) return dialect.exactText?.(sql) ?? sql;
+  return type === "JSON" ? dialect.cast({ sql, type }, "VARCHAR") : sql;
 }

@@ -4,6 +4,7 @@ import type { Column } from "../core/schema.ts";
 import type { SqlValue } from "../core/session.ts";
 import type { Statement } from "./binder.ts";
 import type { LoadContext } from "./load_context.ts";
+import { comparable as comparableColumn } from "./projection.ts";
 
 /** The type of all moments of a timeline. */
 export const MOMENT = "TIMESTAMP WITH TIME ZONE";
@@ -214,9 +215,7 @@ export function afterStart(plan: Scd2Plan, moment: string, start: string): strin
   } END`;
 }
 
-/** JSON documents have no equality everywhere; their texts have. */
+/** The column in a form that has an equality. */
 export function comparable(plan: Scd2Plan, name: string, qualifier: string): string {
-  const sql = column(plan, name, qualifier);
-  const type = plan.columns.find((one) => one.name === name)?.type;
-  return type === "JSON" ? plan.dialect.cast({ sql, type }, "VARCHAR") : sql;
+  return comparableColumn(plan.dialect, plan.columns, qualifier, name);
 }

@@ -108,6 +108,7 @@ function nativeType(
   column: AddedColumn,
   indexed: ReadonlySet<string>,
 ): string {
+  if (column.ownType !== undefined) return column.ownType;
   return dialect.columnType(column.type, {
     key: indexed.has(column.name),
     ...(column.maxLength === undefined ? {} : { maxLength: column.maxLength }),

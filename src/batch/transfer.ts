@@ -2,7 +2,7 @@ import type { DatabaseSession, Dialect, LoadTarget } from "../core/database.ts";
 import type { Column } from "../core/schema.ts";
 import type { Engine, Session, SqlValue } from "../core/session.ts";
 import { Binder, type BoundQuery } from "./binder.ts";
-import { type ProjectedColumn, projection } from "./projection.ts";
+import { type ProjectedColumn, projection, withoutOwnTypes } from "./projection.ts";
 
 /** Columns with one value for all rows of a load, such as the run's id. */
 export interface ConstantColumn {
@@ -40,8 +40,12 @@ export async function transferRows(transfer: Transfer): Promise<number> {
     // The constants stand before the query in the text, and so are bound before it.
     const constants = constantValues(transfer, bind);
     const relation = `(${bind.query(transfer.query)}\n)`;
-    const sql = projection(from.dialect, transfer.pairs, relation, constants);
-    const rows = await to.native.loadIn(transfer.into, from.native.readOut(sql, bind.params));
+    const sql = projection(from.dialect, withoutOwnTypes(transfer.pairs), relation, constants);
+    const { into } = transfer;
+    const rows = await to.native.loadIn(
+      into,
+      await from.native.readOut(sql, bind.params, into),
+    );
     transfer.onProgress(rows);
     return rows;
   }
@@ -49,9 +53,9 @@ export async function transferRows(transfer: Transfer): Promise<number> {
 }
 
 function constantValues({ from, constants }: Transfer, bind: Binder): readonly string[] {
-  // The format is text: rendered once, by a subquery of its own, instead of once a row.
+  // A subquery of its own is worked out once instead of once a row.
   return constants.map(({ column, valueFor }) =>
-    `(SELECT ${bind.value(valueFor(from.dialect), "VARCHAR")}) AS ${
+    `(SELECT ${bind.value(valueFor(from.dialect), column.type)}) AS ${
       from.dialect.quote(column.name)
     }`
   );

@@ -33,10 +33,13 @@ const TEXT_LIKE = /^(UUID|JSON|INTERVAL|TIME|TIME WITH TIME ZONE|ENUM\(.*|VARCHA
  */
 export function typeRelation(
   declared: Pick<DeclaredColumn, "type" | "maxLength">,
-  table: Pick<TargetColumn, "type" | "maxLength">,
+  table: Pick<TargetColumn, "type" | "maxLength" | "ownType">,
   flexible: boolean,
 ): TypeRelation {
   if (flexible) return "fits";
+  if (table.ownType !== undefined && declared.type !== "VARCHAR") {
+    return isNumberType(table.ownType) ? numberRelation(declared.type, table.ownType) : "conflict";
+  }
   if (table.type === "VARCHAR" && TEXT_LIKE.test(declared.type)) {
     if (table.maxLength === undefined) return "fits";
     if (declared.type !== "VARCHAR") return "fits";
@@ -46,31 +49,40 @@ export function typeRelation(
   }
   if (declared.type === table.type) return "fits";
   if (declared.type === "VARCHAR") return "conflict";
-  const whole = INTEGERS.indexOf(declared.type);
-  const tableWhole = INTEGERS.indexOf(table.type);
-  const decimal = decimalOf(declared.type);
-  const tableDecimal = decimalOf(table.type);
-  if (whole >= 0 && tableWhole >= 0) return wholeRelation(declared.type, table.type);
-  if (decimal !== undefined && tableDecimal !== undefined) {
-    if (holdsDecimal(tableDecimal, decimal)) return "fits";
-    return holdsDecimal(decimal, tableDecimal) ? "widen" : "conflict";
-  }
-  if (whole >= 0 && tableDecimal !== undefined) {
-    return tableDecimal.precision - tableDecimal.scale >= (INTEGER_DIGITS[whole] ?? 39)
-      ? "fits"
-      : "conflict";
-  }
-  if (decimal !== undefined && tableWhole >= 0) {
-    return decimal.precision - decimal.scale >= (INTEGER_DIGITS[tableWhole] ?? 39)
-      ? "widen"
-      : "conflict";
-  }
   for (const family of [FLOATS, TIMES]) {
     const [a, b] = [family.indexOf(declared.type), family.indexOf(table.type)];
     if (a < 0 || b < 0) continue;
     // A time with a zone and one without do not hold one another.
     if (family === TIMES && a > 0 && b > 0) return "conflict";
     return a <= b ? "fits" : "widen";
+  }
+  return numberRelation(declared.type, table.type);
+}
+
+/** True for own types of databases (`Column.ownType`) that are exact numbers. */
+export function isNumberType(ownType: string): boolean {
+  return decimalOf(ownType) !== undefined;
+}
+
+function numberRelation(declared: string, table: string): TypeRelation {
+  const whole = INTEGERS.indexOf(declared);
+  const tableWhole = INTEGERS.indexOf(table);
+  const decimal = decimalOf(declared);
+  const tableDecimal = decimalOf(table);
+  if (whole >= 0 && tableWhole >= 0) return wholeRelation(declared, table);
+  if (decimal !== undefined && tableDecimal !== undefined) {
+    if (holdsDecimal(tableDecimal, decimal)) return "fits";
+    return holdsDecimal(decimal, tableDecimal) ? "widen" : "conflict";
+  }
+  if (whole >= 0 && tableDecimal !== undefined) {
+    return tableDecimal.after >= 0 && tableDecimal.before >= (INTEGER_DIGITS[whole] ?? 39)
+      ? "fits"
+      : "conflict";
+  }
+  if (decimal !== undefined && tableWhole >= 0) {
+    return decimal.before >= (INTEGER_DIGITS[tableWhole] ?? 39)
+      ? "widen"
+      : "conflict";
   }
   return "conflict";
 }
@@ -87,18 +99,20 @@ function holdsWhole(outer: string, inner: string): boolean {
   return !outer.startsWith("U") || inner.startsWith("U");
 }
 
+/** How many digits a decimal type has before and after the point. */
 interface Decimal {
-  readonly precision: number;
-  readonly scale: number;
+  readonly before: number;
+  readonly after: number;
 }
 
+/** A type without a size holds all there are. */
 function decimalOf(type: string): Decimal | undefined {
-  const [, precision, scale] = /^DECIMAL\((\d+),\s*(\d+)\)$/.exec(type) ?? [];
+  if (/^numeric$/i.test(type)) return { before: Infinity, after: Infinity };
+  const [, precision, scale] = /^(?:DECIMAL|NUMERIC)\((\d+),\s*(-?\d+)\)$/i.exec(type) ?? [];
   if (precision === undefined) return undefined;
-  return { precision: Number(precision), scale: Number(scale) };
+  return { before: Number(precision) - Number(scale), after: Number(scale) };
 }
 
 function holdsDecimal(outer: Decimal, inner: Decimal): boolean {
-  return outer.scale >= inner.scale &&
-    outer.precision - outer.scale >= inner.precision - inner.scale;
+  return outer.after >= inner.after && outer.before >= inner.before;
 }

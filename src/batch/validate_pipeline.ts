@@ -6,7 +6,7 @@ import { type PreparedLoad, prepareLoad } from "./prepare_load.ts";
 import type { ProjectedColumn } from "./projection.ts";
 import { withSessions } from "./run_target.ts";
 import { shownTable } from "./target_table.ts";
-import { typeRelation } from "./type_relation.ts";
+import { isNumberType, typeRelation } from "./type_relation.ts";
 
 /**
  * Checks a pipeline against its databases without running anything: the query is prepared on the source's connection, its columns and types are
@@ -65,6 +65,7 @@ function isAssignable({ from, to }: ProjectedColumn, source: DatabaseKind): bool
   if (to.type === "VARCHAR" || from.type === to.type) return true;
   // A column of SQLite holds what was put into it, whatever its type says.
   if (source === "sqlite" || to.normalizers.includes("parse_timestamp")) return true;
+  if (from.ownType !== undefined && isNumberType(from.ownType)) return NUMBER.test(to.type);
   if (from.type === "VARCHAR") return /^(JSON|UUID|ENUM\(.*)$/.test(to.type);
   for (const family of [NUMBER, TIME]) {
     if (family.test(from.type) && family.test(to.type)) return true;

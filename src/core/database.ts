@@ -14,6 +14,8 @@ export interface DatabaseTable {
   readonly primaryKey: readonly string[];
   /** Column sets of all unique indexes over plain columns, the primary key's included. */
   readonly uniqueKeys: readonly (readonly string[])[];
+  /** False where `Dialect.upsert` does not work with this kind of table. */
+  readonly takesUpserts?: boolean;
 }
 
 /** An expression of SQL with the engine type of its values. */
@@ -41,6 +43,10 @@ export interface Dialect {
   ): string;
   /** The value as the engine type: exact, or an error of the statement. Used for projections of queries to declared columns. */
   cast(expression: TypedExpression, type: string): string;
+  /** The value as a type of the database's own (`Column.ownType`): exact, or an error of the statement. Absent where there are no such types. */
+  castToOwn?(expression: TypedExpression, ownType: string): string;
+  /** A text in a form of which unequal values differ, where a column's type or collation may take them for equal. Absent where `differs` sees to it. */
+  exactText?(sql: string): string;
   /** The normalizer applied to a text (for `parse_timestamp` also to a time); ISO-8601 with zones is understood, and what is no time is an error, not NULL. */
   normalize(expression: TypedExpression, normalizer: Normalizer, type: string): string;
   /** True when the two differ, NULL being equal to NULL. */
@@ -135,6 +141,8 @@ export interface RelationPiece {
 
 /** Rows of one database's own bulk format, for a database of the same kind: bytes that nobody in between reads. */
 export interface NativeRows {
+  /** Which of the database's formats it is. */
+  readonly format: "text" | "binary";
   readonly pieces: AsyncIterable<Uint8Array>;
 }
 
@@ -178,7 +186,8 @@ export interface DatabaseSession {
   load(into: LoadTarget, engineQuery: string, engineSession: Session): Promise<number>;
   /** The same between two databases of one kind without the engine; absent where there is no bulk format. */
   readonly native?: {
-    readOut(query: string, params: readonly SqlValue[]): NativeRows;
+    /** Rows of the query in a format in which `into` takes them. */
+    readOut(query: string, params: readonly SqlValue[], into: LoadTarget): Promise<NativeRows>;
     loadIn(into: LoadTarget, rows: NativeRows): Promise<number>;
   };
   /** Takes the lock of that name for as long as the session lives; false when another session has it. Databases of one writer (DuckDB files) may always say true. */

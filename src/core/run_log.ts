@@ -122,5 +122,10 @@ export interface RunLog {
   attemptState(pipeline: string): Promise<AttemptState | undefined>;
   /** `undefined` clears it. */
   setAttemptState(pipeline: string, state: AttemptState | undefined): Promise<void>;
+  /**
+   * Removes runs that started before that time (ISO-8601), the oldest first and `maxRuns` at most, with their lines; tells how many. What decisions
+   * stand on stays: runs that have not ended, and of each pipeline the newest success and the newest run that was not skipped.
+   */
+  prune(before: string, maxRuns: number): Promise<number>;
   close(): Promise<void>;
 }

@@ -5,6 +5,13 @@
 export interface Column {
   readonly name: string;
   readonly type: string;
+  /**
+   * The type in the words of the database that has the column, where `type` (VARCHAR) only stands for it because the engine has none like
+   * it: `numeric` without precision, `integer[]`, an enum. Databases of the same kind make, fill and compare columns of it.
+   */
+  readonly ownType?: string;
+  /** True when only the database that has the column has `ownType`: an enum, a type of an extension. */
+  readonly isLocalType?: boolean;
 }
 
 /** A column as a target declares it. */

@@ -1,4 +1,5 @@
 import type { TableRef } from "./connector.ts";
+import type { Column } from "./schema.ts";
 
 /** What is done to a column's values in SQL before they are written, in the order given. */
 export type Normalizer = "lower" | "upper" | "trim" | "empty_to_null" | "parse_timestamp";
@@ -10,6 +11,8 @@ export interface DeclaredColumn {
   readonly type: string;
   /** Longest text in characters (`string(256)`). */
   readonly maxLength?: number;
+  /** As {@link Column} has it; never declared, but found in the table or in what the query gives. */
+  readonly ownType?: Column["ownType"];
   readonly nullable: boolean;
   readonly normalizers: readonly Normalizer[];
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { describeError, FlowError } from "../core/error.ts";
+import { describeError, FlowError, toFlowError } from "../core/error.ts";
 import type { AttemptState, RunFilter, RunLog, RunLogLine, RunRecord } from "../core/run_log.ts";
 import { MemoryRunLog } from "./memory_run_log.ts";
 
@@ -110,6 +110,22 @@ export class LenientRunLog implements RunLog {
   async setAttemptState(pipeline: string, state: AttemptState | undefined): Promise<void> {
     await this.#memory.setAttemptState(pipeline, state);
     await this.#write((runLog) => runLog.setAttemptState(pipeline, state));
+  }
+
+  /**
+   * After a failure the log still counts as there: it may be one from which this user may not delete, which is told. What time may heal is
+   * left to the next run, or told by the next question.
+   */
+  async prune(before: string, maxRuns: number): Promise<number> {
+    await this.#memory.prune(before, maxRuns);
+    try {
+      return await this.#runLog.prune(before, maxRuns);
+    } catch (error) {
+      if (!toFlowError(error).retryable) {
+        this.#context.warn(`${describeError(error)}. Old runs stay in the run log`);
+      }
+      return 0;
+    }
   }
 
   /** Tries once more to write what waits. */

@@ -106,6 +106,23 @@ export class MemoryRunLog implements RunLog {
     return Promise.resolve();
   }
 
+  prune(before: string, maxRuns: number): Promise<number> {
+    const runs = this.#newestFirst();
+    const pipelines = [...new Set(runs.map(({ pipeline }) => pipeline))];
+    const kept = new Set([
+      ...this.#newest(pipelines, ["running", "success", "failed"]).values(),
+      ...this.#newest(pipelines, ["success"]).values(),
+    ]);
+    const old = runs.reverse().filter((run) =>
+      Date.parse(run.startedAt) < Date.parse(before) && run.status !== "running" && !kept.has(run)
+    );
+    for (const { runId } of old.slice(0, maxRuns)) {
+      this.#records.delete(runId);
+      this.#lines.delete(runId);
+    }
+    return Promise.resolve(Math.min(old.length, maxRuns));
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -6,6 +6,7 @@ import type { Observe } from "../core/observation.ts";
 import type { RunLog, RunLogContext } from "../core/run_log.ts";
 import { LenientRunLog } from "./lenient_run_log.ts";
 import { MemoryRunLog } from "./memory_run_log.ts";
+import { removeOldRuns } from "./run_log_retention.ts";
 import { chooseRunLog, type ChosenRunLog } from "./run_log_location.ts";
 
 /** What is needed to open a run log. */
@@ -13,6 +14,8 @@ export interface OpenRunLogContext {
   readonly connectors: readonly Connector[];
   /** Reads a variable of the environment; undefined when it is unset or must not be read. */
   readonly variable: (name: string) => string | undefined;
+  /** Whether a variable may be read. */
+  readonly isReadable: (name: string) => boolean;
   readonly clock: Clock;
   readonly observe: Observe;
   readonly signal: AbortSignal;
@@ -20,7 +23,7 @@ export interface OpenRunLogContext {
 
 /**
  * The run log for commands that run pipelines. Never fails for want of one: when the chosen one cannot be opened, a notice says so and the
- * history of this process is kept in memory; when it fails later, see {@link LenientRunLog}. To be closed.
+ * history of this process is kept in memory; when it fails later, see {@link LenientRunLog}. Old runs are removed from it. To be closed.
  *
  * @throws FlowError `run_log_unsupported` (user) for a place that can never work; otherwise the signal's reason only.
  */
@@ -33,8 +36,11 @@ export async function openRunLogToRun(
   try {
     const chosen = chooseRunLog(choice, context.variable);
     if (chosen.location === "memory") return new MemoryRunLog();
-    const runLog = await opened(chosen, { readOnly: false }, context);
-    return new LenientRunLog(runLog, { clock: context.clock, warn });
+    const { variable, isReadable, clock } = context;
+    const opening = await opened(chosen, { readOnly: false }, context);
+    const runLog = new LenientRunLog(opening, { clock, warn });
+    await removeOldRuns(runLog, { variable, isReadable, clock, warn });
+    return runLog;
   } catch (thrown) {
     context.signal.throwIfAborted();
     const { code, hint } = toFlowError(thrown);

@@ -3,7 +3,8 @@ import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { Session } from "../core/session.ts";
 import { type ArrowColumn, arrowMapping } from "./arrow_columns.ts";
-import { DuckdbSession, toSqlError } from "./session.ts";
+import { DuckdbSession } from "./session.ts";
+import { toSqlError } from "./sql_error.ts";
 
 /** A record batch is written when it has so many rows or bytes. */
 const BATCH_ROWS = 65_536;

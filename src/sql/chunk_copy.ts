@@ -3,7 +3,8 @@ import type { RelationPiece } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import { type Column, quoteIdentifier } from "../core/schema.ts";
 import type { Engine, Session, SqlValue } from "../core/session.ts";
-import { bindValue, DuckdbSession, toSqlError } from "./session.ts";
+import { bindValue, DuckdbSession } from "./session.ts";
+import { toSqlError } from "./sql_error.ts";
 
 /** What {@link copyInPieces} copies, and where to. */
 export interface ChunkCopy {

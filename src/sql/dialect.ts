@@ -4,6 +4,7 @@ import { FlowError } from "../core/error.ts";
 import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
 import type { SqlValue } from "../core/session.ts";
 import type { Normalizer } from "../core/table_spec.ts";
+import { sharedStatements } from "./dialect_statements.ts";
 import { canonicalType, exactCast } from "./exact_cast.ts";
 
 /** White space that the normalizer `trim` takes away. */
@@ -18,7 +19,8 @@ export const duckdbDialect: Dialect = {
   quote: quoteIdentifier,
   tableName,
   placeholder: (index) => `$${index}`,
-  columnType: (type) => /^(SQLNULL|"?NULL"?)$/.test(type) ? "VARCHAR" : canonicalType(type),
+  columnType,
+  ...sharedStatements(columnType),
   cast: exactCast,
   normalize,
   differs: (left, right) => `(${left} IS DISTINCT FROM ${right})`,
@@ -29,33 +31,20 @@ export const duckdbDialect: Dialect = {
   timestampValue: timestampText,
   typedParameter: (placeholder, type) => `CAST(${placeholder} AS ${canonicalType(type)})`,
   lowestValue,
-  updateFrom: ({ table, source, set, on }) =>
-    `UPDATE ${table} AS t SET ${
-      Object.entries(set).map(([name, value]) => `${quoteIdentifier(name)} = ${value}`).join(", ")
-    } FROM ${source} AS s WHERE ${on}`,
-  deleteWhere: (table, condition) => `DELETE FROM ${table} AS t WHERE ${condition}`,
-  emptyTable: (table) => `DELETE FROM ${table}`,
-  createStageAs: (name, query) => `CREATE TEMPORARY TABLE ${quoteIdentifier(name)} AS ${query}`,
-  createStage: (name, columns) =>
-    `CREATE TEMPORARY TABLE ${quoteIdentifier(name)} (${
-      columns.map((column) =>
-        `${quoteIdentifier(column.name)} ${duckdbDialect.columnType(column.type)}`
-      ).join(", ")
-    })`,
-  stageName: (name) => `temp.${quoteIdentifier(name)}`,
-  dropStage: (name) => `DROP TABLE IF EXISTS temp.${quoteIdentifier(name)}`,
   createSchema: (schema) =>
     schema.toLowerCase() === "main"
       ? undefined
       : `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`,
-  addColumn: (table, name, columnType) =>
-    `ALTER TABLE ${table} ADD COLUMN ${quoteIdentifier(name)} ${columnType}`,
   // DuckDB refuses it for a column of a key or an index, and for every column of a table with an index.
   widenColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)} SET DATA TYPE ${columnType}`,
   transactionalDdl: true,
   stableReads: true,
 };
+
+function columnType(type: string): string {
+  return /^(SQLNULL|"?NULL"?)$/.test(type) ? "VARCHAR" : canonicalType(type);
+}
 
 function tableName(ref: TableRef): string {
   const name = quoteIdentifier(ref.name);

@@ -9,6 +9,7 @@ import { FlowError } from "../core/error.ts";
 import { type Column, quoteLiteral } from "../core/schema.ts";
 import type { Session, SqlValue } from "../core/session.ts";
 import { doubleText, floatText } from "./number_text.ts";
+import { toSqlError } from "./sql_error.ts";
 
 const READ_PIECE_BYTES = 1 << 20;
 let exports = 0;
@@ -217,53 +218,6 @@ function exactValue(value: SqlValue, type: DuckDBTypeId | undefined): SqlValue {
   if (type === DuckDBTypeId.DOUBLE) return doubleText(value);
   if (type === DuckDBTypeId.FLOAT) return floatText(value);
   return BigInt(value);
-}
-
-const USER_ERRORS = /^(Parser|Binder|Catalog|Permission|Invalid Input|Not implemented|Invalid)\b/;
-
-/**
- * Errors of the engine as {@link FlowError}s: `sql_invalid` when the statement cannot be bound, `sql_denied` when it reaches for a file or
- * setting, `sql_failed` when data made it fail (Conversion, Out of Range …), `sql_interrupted` after `interrupt()`.
- */
-export function toSqlError(error: unknown, sql: string): FlowError {
-  if (error instanceof FlowError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  if (/^INTERRUPT/i.test(message)) {
-    return new FlowError("the statement was interrupted", {
-      code: "sql_interrupted",
-      domain: "internal",
-      retryable: true,
-      cause: error,
-    });
-  }
-  if (/^Permission Error/.test(message) || message.includes("configuration has been locked")) {
-    const path = /"([^"]+)"/.exec(message)?.[1];
-    return new FlowError(
-      path === undefined
-        ? `SQL was denied: ${firstLine(message)}`
-        : `SQL was denied access to '${path}'`,
-      {
-        code: "sql_denied",
-        domain: "user",
-        hint: "SQL sees the relation `source` and nothing of the file system or network; " +
-          "read files through a source such as object_store_local, with --allow-read=PATH",
-        cause: error,
-      },
-    );
-  }
-  if (USER_ERRORS.test(message)) {
-    return new FlowError(message.trim(), { code: "sql_invalid", domain: "user", cause: error });
-  }
-  return new FlowError(message.trim(), {
-    code: "sql_failed",
-    domain: "user",
-    details: { sql: sql.length > 300 ? `${sql.slice(0, 300)}…` : sql },
-    cause: error,
-  });
-}
-
-function firstLine(text: string): string {
-  return text.split("\n", 1)[0] ?? text;
 }
 
 async function* readPieces(path: string): AsyncIterable<Uint8Array> {

@@ -3,6 +3,7 @@ import { FlowError } from "../core/error.ts";
 import { type Column, METADATA_COLUMNS, METADATA_TYPES, quoteIdentifier } from "../core/schema.ts";
 import type { Engine, Session } from "../core/session.ts";
 import { withRowColumn } from "../sql/row_lineage.ts";
+import { withoutStatement } from "../sql/sql_error.ts";
 
 /** What the transform made of a batch. The caller drops the tables. */
 export interface Transformed {
@@ -223,9 +224,4 @@ function asTransformError(error: unknown, missing: string | undefined): unknown 
         `${missing} = "VARCHAR" (or its own type)`,
     cause: error,
   });
-}
-
-/** The engine points into the statement, which holds names of its own tables: the reason is the part before. */
-function withoutStatement(message: string): string {
-  return message.split(/\n+LINE \d+:/, 1)[0]?.trim() ?? message;
 }

@@ -306,8 +306,10 @@ export function sessionSuite(tested: DatabaseCase): void {
         { name: "name", type: "VARCHAR" },
       ]);
       const id = rig.bound(from, "BIGINT").sql;
-      const rows = from.native.readOut(`SELECT id, name FROM ${people} WHERE id > ${id}`, [1n]);
-      assert.equal(await to.native.loadIn(await rig.target(to, "copy"), rows), 2);
+      const target = await rig.target(to, "copy");
+      const query = `SELECT id, name FROM ${people} WHERE id > ${id}`;
+      const rows = await from.native.readOut(query, [1n], target);
+      assert.equal(await to.native.loadIn(target, rows), 2);
       const copy = to.dialect.tableName({ name: "copy" });
       assert.deepEqual(
         await rig.texts(to, `SELECT id, name FROM ${copy} ORDER BY id`),

@@ -180,6 +180,8 @@ export function runLogSuite(kind: RunLogKind): void {
       { at: at(0), level: "info", text: "one" },
       { at: at(0), level: "warning", text: "two ' \" \\ \u{1F600}\nnext" },
     ]);
+    await log.append("odd", [{ at: at(0), level: "info", text: "a\ud83d" }]);
+    assert.equal((await log.lines("odd"))[0]?.text.slice(0, 1), "a", "half a pair of surrogates");
     await log.append("b", [{ at: at(0), level: "info", text: "other" }]);
     await log.append("a", []);
     await log.append("a", [{ at: at(1), level: "error", text: "three" }]);
@@ -219,7 +221,42 @@ export function runLogSuite(kind: RunLogKind): void {
     assert.equal(await log.attemptState("orders"), undefined);
   });
 
-  test("ten thousand runs are listed quickly", async (log, fixture) => {
+  test("old runs are removed with their lines, but not what decisions stand on", async (log) => {
+    const runs: readonly RunRecord[] = [
+      record("skipped", { startedAt: at(1), status: "skipped", reason: "why" }),
+      record("first", { startedAt: at(2), status: "success" }),
+      record("failed", { startedAt: at(3), status: "failed" }),
+      record("newest success", { startedAt: at(4), status: "success" }),
+      record("later failed", { startedAt: at(5), status: "failed" }),
+      record("newest", { startedAt: at(6), status: "failed" }),
+      record("alone", { startedAt: at(2), status: "success", pipeline: "users" }),
+      record("unfinished", { startedAt: at(1), pipeline: "hung" }),
+      record("young", { startedAt: at(10), status: "failed", pipeline: "days" }),
+      record("younger", { startedAt: at(11), status: "success", pipeline: "days" }),
+    ];
+    for (const run of runs) {
+      await log.start(run);
+      await log.append(run.runId, [{ at: at(0), level: "info", text: run.runId }]);
+    }
+    const left = async () => ids(await log.list({ limit: 100 })).toSorted();
+    const everything = runs.map(({ runId }) => runId).toSorted();
+    assert.equal(await log.prune(at(1), 100), 0);
+    assert.deepEqual(await left(), everything, "none is older");
+    assert.equal(await log.prune(at(10), 2), 2);
+    const without = (...gone: readonly string[]) => everything.filter((id) => !gone.includes(id));
+    assert.deepEqual(await left(), without("skipped", "first"), "the oldest come first");
+    assert.equal(await log.prune(at(10), 100), 2);
+    const gone = ["skipped", "first", "failed", "later failed"];
+    assert.deepEqual(await left(), without(...gone));
+    assert.equal(await log.prune(at(10), 100), 0, "the rest stays");
+    for (const id of everything) {
+      assert.equal((await log.lines(id)).length, gone.includes(id) ? 0 : 1, id);
+    }
+    assert.equal((await log.lastSuccesses(["orders"])).get("orders")?.runId, "newest success");
+    assert.equal((await log.lastRuns(["orders"])).get("orders")?.runId, "newest");
+  });
+
+  test("ten thousand runs are listed quickly, and old ones removed", async (log, fixture) => {
     const statuses = ["success", "failed", "skipped"] as const;
     const records = Array.from({ length: 10_000 }, (_, n) =>
       record(`r${n}`, {
@@ -236,6 +273,7 @@ export function runLogSuite(kind: RunLogKind): void {
     const names = Array.from({ length: 20 }, (_, n) => `p${n}`);
     assert.equal((await log.lastRuns(names)).size, 20);
     assert.equal((await log.lastSuccesses(names)).size, 20);
+    assert.equal(await log.prune(at(0, 9_000), 1000), 1000);
     const ms = performance.now() - began;
     assert.ok(ms < 1000, `it took ${Math.round(ms)} ms`);
   });

@@ -11,6 +11,7 @@ const { signal } = new AbortController();
 const runLog = await openRunLogToRun({ url }, {
   connectors,
   variable: () => undefined,
+  isReadable: () => true,
   clock: systemClock,
   observe: (observation) => {
     throw new Error(`unexpected: ${JSON.stringify(observation)}`);

@@ -1,6 +1,7 @@
 import type { LoadTarget } from "../../core/database.ts";
 import { FlowError } from "../../core/error.ts";
 import type { Session } from "../../core/session.ts";
+import { withoutStatement } from "../../sql/sql_error.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { insertStatement, loadDataStatement, type LoadPlan, loadPlan } from "./load_text.ts";
 import { isLocalInfileRefused } from "./mysql_error.ts";
@@ -47,7 +48,8 @@ export async function loadRows(
 function unfit(error: unknown, into: LoadTarget): unknown {
   if (!(error instanceof FlowError) || !/^sql_(invalid|failed)$/.test(error.code)) return error;
   if (!UNFIT.test(error.message)) return error;
-  return rejected(into.table, error.message.replace(/^[A-Za-z ]+ Error: /, ""), error);
+  const reason = withoutStatement(error.message).replace(/^[A-Za-z ]+ Error: /, "");
+  return rejected(into.table, reason, error);
 }
 
 function rejected(table: string, text: string, cause?: unknown): FlowError {

@@ -1,6 +1,7 @@
 import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Engine, Session } from "../../core/session.ts";
+import { withoutStatement } from "../../sql/sql_error.ts";
 import { fileError } from "./byte_stream.ts";
 import type { FilePosition } from "./position.ts";
 import {
@@ -76,7 +77,7 @@ export class ParquetFileReader implements TableFileReader {
     } catch (error) {
       await Deno.remove(copy).catch(() => {});
       throw error instanceof FlowError && error.code.startsWith("sql_")
-        ? fileError(realPath, new Error(error.message))
+        ? fileError(realPath, new Error(withoutStatement(error.message)))
         : error;
     }
   }

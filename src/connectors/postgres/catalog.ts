@@ -2,7 +2,7 @@ import type { TableRef } from "../../core/connector.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import { MADE_BY_FLOW, type MarkedColumn } from "../_sql/widening.ts";
 import type { PostgresConnection } from "./connection.ts";
-import { engineType } from "./type_map.ts";
+import { engineType, numericType } from "./type_map.ts";
 
 /** A column of a table, with what writing into it takes. */
 export interface PostgresColumn extends MarkedColumn {
@@ -23,6 +23,8 @@ export interface PostgresTable {
   readonly primaryKey: readonly string[];
   /** Column sets of all unique indexes that ON CONFLICT can name, the primary key's included. */
   readonly uniqueKeys: readonly (readonly string[])[];
+  /** False for partitioned tables, which do not tell of a row whether it was inserted, and for views and foreign tables. */
+  readonly takesUpserts: boolean;
 }
 
 /** The table's name as SQL takes it; without a schema the server's search path decides. */
@@ -48,11 +50,12 @@ WITH RECURSIVE base AS (
 )
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS native,
   t.typname AS type_name, b.typmod AS typmod, format_type(b.oid, -1) AS cast_type,
-  a.attnotnull AS not_null, (a.atthasdef OR a.attidentity <> '') AS has_default,
+  coalesce(NOT c.collisdeterministic, false) AS is_loose, a.attnotnull AS not_null, (a.atthasdef OR a.attidentity <> '') AS has_default,
   a.attgenerated <> '' AS generated, col_description(a.attrelid, a.attnum) AS comment
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
 JOIN pg_type t ON t.oid = b.oid
+LEFT JOIN pg_collation c ON c.oid = a.attcollation
 WHERE a.attrelid = to_regclass($1)
 ORDER BY a.attnum`;
 
@@ -71,6 +74,7 @@ interface ColumnRow {
   readonly type_name: string;
   readonly typmod: string;
   readonly cast_type: string;
+  readonly is_loose: string;
   readonly not_null: string;
   readonly has_default: string;
   readonly generated: string;
@@ -83,11 +87,11 @@ export async function readTable(
   table: TableRef,
 ): Promise<PostgresTable | undefined> {
   const name = [qualifiedName(table)];
-  const { rows: [found] } = await connection.query<{ oid: string | null }>(
-    "SELECT to_regclass($1)::oid AS oid",
+  const { rows: [found] } = await connection.query<{ kind: string }>(
+    "SELECT relkind AS kind FROM pg_class WHERE oid = to_regclass($1)",
     name,
   );
-  if (found?.oid == null) return undefined;
+  if (found === undefined) return undefined;
   const columns = await connection.query<ColumnRow>(COLUMNS_SQL, name);
   const keys = await connection.query<{ is_primary: string; names: string }>(KEYS_SQL, name);
   const uniqueKeys = keys.rows.map((row) => ({
@@ -98,7 +102,13 @@ export async function readTable(
     columns: columns.rows.map(toColumn),
     primaryKey: uniqueKeys.find((key) => key.primary)?.names ?? [],
     uniqueKeys: uniqueKeys.map((key) => key.names),
+    takesUpserts: found.kind === "r",
   };
+}
+
+/** Without its size, a cast to which would cut: only numbers keep theirs, since casts to them are checked. */
+function ownTypeOf(row: ColumnRow, typmod: number): string {
+  return row.type_name === "numeric" ? numericType(typmod) : row.cast_type;
 }
 
 function toColumn(row: ColumnRow): PostgresColumn {
@@ -115,6 +125,10 @@ function toColumn(row: ColumnRow): PostgresColumn {
     typeName: row.type_name,
     castType: row.cast_type,
     opaque: type === undefined,
+    // Some texts take `a` and `A` for equal: by their type, or by a collation.
+    ...(type === undefined || row.type_name === "citext" || row.is_loose === "t"
+      ? { ownType: ownTypeOf(row, typmod) }
+      : {}),
     widens: row.comment === MADE_BY_FLOW && type !== undefined,
     ...(limited ? { maxLength: typmod - 4 } : {}),
     ...(type === "JSON" ? { json: true } : {}),

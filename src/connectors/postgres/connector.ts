@@ -4,7 +4,7 @@ import { PostgresConnection } from "./connection.ts";
 import { PostgresDatabase } from "./database.ts";
 import { postgresConnectionOptions } from "./options.ts";
 import { toPostgresError } from "./postgres_error.ts";
-import { PostgresRunLog } from "./run_log.ts";
+import { postgresRunLog } from "./run_log.ts";
 import { PostgresSink } from "./sink.ts";
 
 /** PostgreSQL 12 and later as a target, and as the database of declared pipelines. */
@@ -15,7 +15,7 @@ export const postgresConnector: Connector = {
   urlSchemes: ["postgres", "postgresql"],
   createSink: (request) => new PostgresSink(request),
   openDatabase: (options, context) => new PostgresDatabase(options, context),
-  openRunLog: (location, context) => new PostgresRunLog(location, context),
+  openRunLog: postgresRunLog,
   check,
 };
 

@@ -12,7 +12,6 @@ import type { Column } from "../../core/schema.ts";
 import type { Engine, Session, SqlValue } from "../../core/session.ts";
 import { bindQuery, type BoundQuery, prepareQuery } from "./bound_query.ts";
 import { readTable, shownName } from "./catalog.ts";
-import { engineColumn } from "./column_types.ts";
 import { commitOutcome, transactionId } from "./commit_outcome.ts";
 import { within } from "../_sql/cancellation.ts";
 import type { PostgresConnection } from "./connection.ts";
@@ -20,7 +19,8 @@ import { copyAsCsv, csvPieces } from "./csv_pieces.ts";
 import { type FailedWork, toDatabaseError } from "./database_error.ts";
 import { postgresDialect } from "./dialect.ts";
 import { columnList, loadFromEngine } from "./engine_load.ts";
-import { nativeQuery } from "./native_query.ts";
+import { copyInSql, copyOutSql, nativeCopy } from "./native_copy.ts";
+import { describedColumns } from "./own_types.ts";
 import { isConnectionLoss, isServerError } from "./postgres_error.ts";
 import { resultRows } from "./result_rows.ts";
 
@@ -119,7 +119,7 @@ export class PostgresSession implements DatabaseSession {
           this.#signal,
         );
         if (columns.length === 0) throw givesNoColumns();
-        return columns.map(engineColumn);
+        return await describedColumns(this.#connection, columns, this.#signal);
       },
     );
   }
@@ -150,20 +150,22 @@ export class PostgresSession implements DatabaseSession {
   }
 
   readonly native = {
-    readOut: (query: string, params: readonly SqlValue[]): NativeRows => ({
-      pieces: this.#nativePieces(query, params),
-    }),
-    loadIn: (into: LoadTarget, rows: NativeRows): Promise<number> =>
+    readOut: async (
+      query: string,
+      params: readonly SqlValue[],
+      into: LoadTarget,
+    ): Promise<NativeRows> => {
+      const copy = nativeCopy(await this.#bound(query, params), into);
+      return { format: copy.format, pieces: this.#nativePieces(copyOutSql(copy)) };
+    },
+    loadIn: (into: LoadTarget, { format, pieces }: NativeRows): Promise<number> =>
       this.#told({ doing: `load into ${into.table}`, writes: true }, () => {
-        const sql = `COPY ${into.table} (${columnList(into)}) FROM STDIN (ENCODING 'UTF8')`;
-        return this.#connection.copyIn(sql, rows.pieces, this.#signal, true);
+        const sql = copyInSql(into.table, columnList(into), format);
+        return this.#connection.copyIn(sql, pieces, this.#signal, true);
       }),
   };
 
-  async *#nativePieces(query: string, params: readonly SqlValue[]): AsyncGenerator<Uint8Array> {
-    const sql = `COPY (${
-      nativeQuery(await this.#bound(query, params))
-    }\n) TO STDOUT (ENCODING 'UTF8')`;
+  async *#nativePieces(sql: string): AsyncGenerator<Uint8Array> {
     const parts = this.#connection.copyOut(sql, "frames", this.#signal);
     for await (const { bytes } of this.#toldEach(parts)) yield bytes;
   }

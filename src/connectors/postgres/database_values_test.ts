@@ -251,7 +251,7 @@ databaseTest("rows go from one session to another as they are", async (rig) => {
   const target = await rig.target(to, "b");
   const rows = await to.native.loadIn(
     target,
-    from.native.readOut("SELECT * FROM a WHERE id > $1 OR $2 IS NULL", [10n, "x"]),
+    await from.native.readOut("SELECT * FROM a WHERE id > $1 OR $2 IS NULL", [10n, "x"], target),
   );
   assert.equal(rows, 4990);
   await to.commit();
@@ -262,24 +262,63 @@ databaseTest("rows go from one session to another as they are", async (rig) => {
   );
 });
 
+databaseTest(
+  "values of every type go from one session to another, in binary or as text",
+  async (rig) => {
+    const [from, to] = [await rig.connect(), await rig.connect()];
+    const formats = new Set<string>();
+    for (const [at, [sql]] of VALUES.entries()) {
+      await from.run(`CREATE TABLE a${at} AS SELECT ${sql} AS v UNION ALL SELECT NULL`);
+      await from.run(`CREATE TABLE b${at} (LIKE a${at})`);
+      const target = await rig.target(to, `b${at}`);
+      const rows = await from.native?.readOut(`SELECT v FROM a${at}`, [], target) ?? assert.fail();
+      formats.add(rows.format);
+      assert.equal(await to.native?.loadIn(target, rows), 2, sql);
+      assert.deepEqual(
+        await from.rows(`SELECT v::text AS v FROM b${at}`),
+        await from.rows(`SELECT v::text AS v FROM a${at}`),
+        sql,
+      );
+    }
+    assert.deepEqual([...formats].sort(), ["binary", "text"]);
+  },
+);
+
+databaseTest("lengths are checked by the target, whatever the format", async (rig) => {
+  const [from, to] = [await rig.connect(), await rig.connect()];
+  await from.run("CREATE TABLE t (a varchar(3), b numeric(6,2))");
+  const target = await rig.target(to, "t");
+  const copy = async (query: string) => {
+    const rows = await from.native?.readOut(query, [], target) ?? assert.fail();
+    assert.equal(rows.format, "binary");
+    return await to.native?.loadIn(target, rows);
+  };
+  assert.equal(await copy("SELECT 'abc'::text, 1.5::numeric"), 1);
+  await assert.rejects(copy("SELECT 'abcd'::varchar, 1.5::numeric"), { code: "load_rejected" });
+  await assert.rejects(copy("SELECT 'abc'::text, 12345.5::numeric"), { code: "load_rejected" });
+  assert.deepEqual(await from.rows("SELECT a, b::text AS b FROM t"), [{ a: "abc", b: "1.50" }]);
+});
+
 databaseTest("a failure on either side of a native copy ends both and is told", async (rig) => {
   const [from, to] = [await rig.connect(), await rig.connect()];
   await from.run("CREATE TABLE t (a int)");
   assert.ok(from.native && to.native);
   const target = await rig.target(to, "t");
+  const copy = async (query: string) =>
+    await to.native?.loadIn(target, await from.native?.readOut(query, [], target) ?? assert.fail());
   const failing = "SELECT 1 / (i - 300000) FROM generate_series(1, 1000000) i";
-  await assert.rejects(to.native.loadIn(target, from.native.readOut(failing, [])), {
+  await assert.rejects(copy(failing), {
     code: "query_invalid",
     message: /division by zero/,
   });
   const unfit =
     "SELECT CASE i WHEN 5 THEN 'five' ELSE i::text END FROM generate_series(1, 3000000) i";
-  await assert.rejects(to.native.loadIn(target, from.native.readOut(unfit, [])), {
+  await assert.rejects(copy(unfit), {
     code: "load_rejected",
     message: /invalid input syntax for type integer: "five"/,
   });
   assert.deepEqual(await from.rows("SELECT count(*) AS n FROM t"), [{ n: 0n }]);
-  assert.equal(await to.native.loadIn(target, from.native.readOut("SELECT 1", [])), 1);
+  assert.equal(await copy("SELECT 1"), 1);
 });
 
 databaseTest("any text arrives, between others and alone, and goes back", async (rig) => {

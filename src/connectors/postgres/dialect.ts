@@ -4,7 +4,7 @@ import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
 import { canonicalType } from "../../sql/exact_cast.ts";
 import { duckdbDialect, timestampText } from "../../sql/dialect.ts";
-import { exactCast, timeFromText } from "./exact_cast.ts";
+import { castToOwn, exactCast, timeFromText } from "./exact_cast.ts";
 import { textForm } from "./text_form.ts";
 import { MAX_NAME_BYTES } from "./target_table.ts";
 import { postgresType } from "./type_map.ts";
@@ -25,6 +25,8 @@ export const postgresDialect: Dialect = {
       ? `varchar(${maxLength})`
       : postgresType(canonicalType(type)),
   cast: exactCast,
+  castToOwn,
+  exactText: (sql) => `CAST(${sql} AS text) COLLATE "C"`,
   normalize,
   differs: (left, right) => `(${left} IS DISTINCT FROM ${right})`,
   rowHash,
@@ -61,8 +63,9 @@ export const postgresDialect: Dialect = {
   createStageAs: (name, query) => `CREATE TEMP TABLE ${quote(name)} AS ${query}`,
   createStage: (name, columns) =>
     `CREATE TEMP TABLE ${quote(name)} (${
-      columns.map((column) => `${quote(column.name)} ${postgresType(canonicalType(column.type))}`)
-        .join(", ")
+      columns.map((column) =>
+        `${quote(column.name)} ${column.ownType ?? postgresType(canonicalType(column.type))}`
+      ).join(", ")
     })`,
   stageName: (name) => `pg_temp.${quote(name)}`,
   dropStage: (name) => `DROP TABLE IF EXISTS pg_temp.${quote(name)}`,

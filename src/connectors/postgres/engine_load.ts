@@ -2,6 +2,7 @@ import type { LoadTarget } from "../../core/database.ts";
 import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
+import { withoutStatement } from "../../sql/sql_error.ts";
 import type { PostgresConnection } from "./connection.ts";
 import { wireValue } from "./wire_value.ts";
 
@@ -91,7 +92,7 @@ export function columnList(into: LoadTarget): string {
 }
 
 function rejected(into: LoadTarget, error: FlowError): FlowError {
-  return new FlowError(`cannot load into ${into.table}: ${error.message}`, {
+  return new FlowError(`cannot load into ${into.table}: ${withoutStatement(error.message)}`, {
     code: "load_rejected",
     domain: "user",
     details: { table: into.table },

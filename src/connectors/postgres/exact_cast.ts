@@ -46,6 +46,17 @@ export function exactCast(expression: TypedExpression, to: string): string {
   return plain;
 }
 
+/**
+ * The value as a type that only Postgres knows, by way of its text. A number that has more digits than the type is an error, as everywhere; the
+ * other types are given without a size, to which a cast would cut silently.
+ */
+export function castToOwn(expression: TypedExpression, ownType: string): string {
+  const text = exactCast(expression, "VARCHAR");
+  const value = `CAST(${text} AS ${ownType})`;
+  if (!/^numeric\(/.test(ownType)) return value;
+  return orFail(text, value, ownType, `${value} = CAST(${text} AS numeric)`);
+}
+
 function toText(value: string, source: string): string {
   return source === "BLOB" ? `convert_from(${value}, 'UTF8')` : `CAST(${value} AS text)`;
 }
@@ -60,8 +71,9 @@ function orFail(value: string, cast: string, target: string, fits: string): stri
   const message = `'the value ''' || left(CAST(${value} AS text), 80) || ${
     quoteLiteral(`' does not fit ${target}`)
   }`;
+  const type = target.startsWith("numeric(") ? target : postgresType(target);
   return `CASE WHEN ${value} IS NULL OR ${fits} THEN ${cast} ` +
-    `ELSE CAST(CAST(${message} AS text) AS ${postgresType(target)}) END`;
+    `ELSE CAST(CAST(${message} AS text) AS ${type}) END`;
 }
 
 function numberToNumber(value: string, source: string, target: string): string {

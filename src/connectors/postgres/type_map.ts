@@ -111,12 +111,27 @@ export function engineType(typeName: string, typeModifier: number): string | und
   }
 }
 
-/** The catalogue keeps precision and scale of `numeric(p,s)` in one number, with the four bytes of its header added. */
 function decimalType(typeModifier: number): string | undefined {
+  const size = numericSize(typeModifier);
+  if (size === undefined) return undefined;
+  const { precision, scale } = size;
+  const fits = precision <= 38 && scale >= 0 && scale <= precision;
+  return fits ? `DECIMAL(${precision},${scale})` : undefined;
+}
+
+/** A number's type in Postgres's own words: `numeric`, `numeric(50,20)`. */
+export function numericType(typeModifier: number): string {
+  const size = numericSize(typeModifier);
+  return size === undefined ? "numeric" : `numeric(${size.precision},${size.scale})`;
+}
+
+/** The catalogue keeps precision and scale of `numeric(p,s)` in one number, with the four bytes of its header added. */
+function numericSize(
+  typeModifier: number,
+): { readonly precision: number; readonly scale: number } | undefined {
   if (typeModifier < 4) return undefined;
   const precision = ((typeModifier - 4) >> 16) & 0xffff;
   // An eleven-bit number with a sign.
   const scale = (((typeModifier - 4) & 0x7ff) ^ 1024) - 1024;
-  const fits = precision <= 38 && scale >= 0 && scale <= precision;
-  return fits ? `DECIMAL(${precision},${scale})` : undefined;
+  return { precision, scale };
 }

@@ -6,7 +6,7 @@ import { SqliteClient } from "./client.ts";
 import { openSqliteDatabase } from "./database.ts";
 import { otherSchema } from "./dead_letters.ts";
 import { sqliteConnectionOptions } from "./options.ts";
-import { SqliteRunLog } from "./run_log.ts";
+import { sqliteRunLog } from "./run_log.ts";
 import { requireFile, SqliteSink } from "./sink.ts";
 
 /** Tables in an SQLite file. */
@@ -17,7 +17,7 @@ export const sqliteConnector: Connector = {
   urlSchemes: ["sqlite"],
   createSink,
   openDatabase: openSqliteDatabase,
-  openRunLog: (location, context) => new SqliteRunLog(location, context),
+  openRunLog: sqliteRunLog,
   check,
 };
 

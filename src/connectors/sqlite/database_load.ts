@@ -2,6 +2,7 @@ import type { LoadTarget } from "../../core/database.ts";
 import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
+import { withoutStatement } from "../../sql/sql_error.ts";
 import type { SqliteClient } from "./client.ts";
 import { rowArrays } from "./lines.ts";
 import { declaredType } from "./type_map.ts";
@@ -86,7 +87,7 @@ function linesQuery(query: string, columns: readonly WireColumn[]): string {
 
 function unfit(error: unknown, table: string): unknown {
   if (!(error instanceof FlowError) || !/^sql_(invalid|failed)$/.test(error.code)) return error;
-  return rejected(`cannot load into ${table}: ${error.message}`, error);
+  return rejected(`cannot load into ${table}: ${withoutStatement(error.message)}`, error);
 }
 
 function rejected(message: string, cause?: unknown): FlowError {

@@ -3,6 +3,7 @@ import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Engine, Session } from "../../core/session.ts";
 import { exactCast } from "../../sql/exact_cast.ts";
+import { withoutStatement } from "../../sql/sql_error.ts";
 import type { SqliteClient } from "./client.ts";
 import { numberedColumns } from "./database_columns.ts";
 import type { SqliteValue } from "./protocol.ts";
@@ -128,7 +129,7 @@ async function writeLines(
 
 function unfit(error: unknown): never {
   if (!(error instanceof FlowError) || !/^sql_(invalid|failed)$/.test(error.code)) throw error;
-  throw new FlowError(`a value in SQLite is not of its column's type: ${error.message}`, {
+  throw new FlowError(`a value in SQLite is not of its column's type: ${withoutStatement(error.message)}`, {
     code: "query_invalid",
     domain: "user",
     hint: "cast the column in the query, for example CAST(price AS TEXT)",

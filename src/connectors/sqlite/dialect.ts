@@ -4,6 +4,7 @@ import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
 import { duckdbDialect } from "../../sql/dialect.ts";
+import { sharedStatements } from "../../sql/dialect_statements.ts";
 import { canonicalType } from "../../sql/exact_cast.ts";
 import { ENCODED_VALUES_PER_CALL } from "./functions.ts";
 import { zonedText } from "./time_text.ts";
@@ -24,7 +25,8 @@ export const sqliteDialect: Dialect = {
   quote: quoteIdentifier,
   tableName: (ref) => quoteIdentifier(fileTableName(ref)),
   placeholder: (index) => `?${index}`,
-  columnType: (type) => declarationOf(canonicalType(type), false),
+  columnType,
+  ...sharedStatements(columnType),
   cast,
   normalize,
   // A column's own collation would call `a` and `A` equal.
@@ -41,34 +43,21 @@ export const sqliteDialect: Dialect = {
       ? `flow_cast(${sql}, 'VARCHAR', ${quoteLiteral(canonicalType(type))})`
       : sql,
   lowestValue,
-  updateFrom: ({ table, source, set, on }) =>
-    `UPDATE ${table} AS t SET ${
-      Object.entries(set).map(([name, value]) => `${quoteIdentifier(name)} = ${value}`).join(", ")
-    } FROM ${source} AS s WHERE ${on}`,
   // NOT EXISTS would be tried row by row, IN is looked up; a NULL in either is no match, as there.
   lacksKey: (source, keys) => {
     const own = keys.map((key) => `t.${quoteIdentifier(key)}`).join(", ");
     const theirs = keys.map((key) => `s.${quoteIdentifier(key)}`).join(", ");
     return `((${own}) IN (SELECT ${theirs} FROM ${source} AS s)) IS NOT TRUE`;
   },
-  deleteWhere: (table, condition) => `DELETE FROM ${table} AS t WHERE ${condition}`,
-  emptyTable: (table) => `DELETE FROM ${table}`,
-  createStageAs: (name, query) => `CREATE TEMPORARY TABLE ${quoteIdentifier(name)} AS ${query}`,
-  createStage: (name, columns) =>
-    `CREATE TEMPORARY TABLE ${quoteIdentifier(name)} (${
-      columns.map((column) =>
-        `${quoteIdentifier(column.name)} ${sqliteDialect.columnType(column.type)}`
-      ).join(", ")
-    })`,
-  stageName: (name) => `temp.${quoteIdentifier(name)}`,
-  dropStage: (name) => `DROP TABLE IF EXISTS temp.${quoteIdentifier(name)}`,
   createSchema: () => undefined,
-  addColumn: (table, name, columnType) =>
-    `ALTER TABLE ${table} ADD COLUMN ${quoteIdentifier(name)} ${columnType}`,
   widenColumn: () => undefined,
   transactionalDdl: true,
   stableReads: true,
 };
+
+function columnType(type: string): string {
+  return declarationOf(canonicalType(type), false);
+}
 
 /** The table's name in the file: SQLite has no schemas, so that one becomes a prefix. */
 export function fileTableName(ref: TableRef): string {

@@ -1,0 +1,56 @@
+import { FlowError } from "../core/error.ts";
+
+const USER_ERRORS = /^(Parser|Binder|Catalog|Permission|Invalid Input|Not implemented|Invalid)\b/;
+
+/**
+ * Errors of the engine as {@link FlowError}s: `sql_invalid` when the statement cannot be bound, `sql_denied` when it reaches for a file or
+ * setting, `sql_failed` when data made it fail (Conversion, Out of Range …), `sql_interrupted` after `interrupt()`.
+ */
+export function toSqlError(error: unknown, sql: string): FlowError {
+  if (error instanceof FlowError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/^INTERRUPT/i.test(message)) {
+    return new FlowError("the statement was interrupted", {
+      code: "sql_interrupted",
+      domain: "internal",
+      retryable: true,
+      cause: error,
+    });
+  }
+  if (/^Permission Error/.test(message) || message.includes("configuration has been locked")) {
+    const path = /"([^"]+)"/.exec(message)?.[1];
+    return new FlowError(
+      path === undefined
+        ? `SQL was denied: ${firstLine(message)}`
+        : `SQL was denied access to '${path}'`,
+      {
+        code: "sql_denied",
+        domain: "user",
+        hint: "SQL sees the relation `source` and nothing of the file system or network; " +
+          "read files through a source such as object_store_local, with --allow-read=PATH",
+        cause: error,
+      },
+    );
+  }
+  if (USER_ERRORS.test(message)) {
+    return new FlowError(message.trim(), { code: "sql_invalid", domain: "user", cause: error });
+  }
+  return new FlowError(message.trim(), {
+    code: "sql_failed",
+    domain: "user",
+    details: { sql: sql.length > 300 ? `${sql.slice(0, 300)}…` : sql },
+    cause: error,
+  });
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? text;
+}
+
+/**
+ * What the engine says, without its look at the statement (`LINE 2: SELECT …`, and the mark below): for errors about statements that the
+ * reader has not written.
+ */
+export function withoutStatement(message: string): string {
+  return message.replace(/\s*\nLINE \d+: [^\n]*\n *\^\s*$/, "");
+}
