@@ -2,7 +2,6 @@ import { systemClock } from "../core/clock.ts";
 import { FlowError, toFlowError } from "../core/error.ts";
 import type { Observation } from "../core/observation.ts";
 import type { ConsumeSummary, DefinitionInput, EngineRequest } from "../core/request.ts";
-import { startMetricsServer } from "../ops/metrics_server.ts";
 import { type RestartPolicy, supervise } from "../ops/supervisor.ts";
 import { runInEngine } from "../sandbox/engine_host.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -78,7 +77,7 @@ async function run(context: CommandContext): Promise<number> {
   const progress = createProgress(context);
   const totals = new Totals();
   const port = flags["metrics-port"];
-  const metrics = port === undefined ? undefined : startMetricsServer({ port });
+  const metrics = port === undefined ? undefined : await metricsServer(port);
   const observe = (observation: Observation) => {
     totals.observe(observation);
     metrics?.observe(observation);
@@ -122,6 +121,12 @@ async function run(context: CommandContext): Promise<number> {
     interrupts.close();
     await metrics?.close();
   }
+}
+
+/** Its library is loaded for those who ask for metrics. */
+async function metricsServer(port: number) {
+  const { startMetricsServer } = await import("../ops/metrics_server.ts");
+  return startMetricsServer({ port });
 }
 
 type ConsumeRequest = EngineRequest & { readonly do: "consume" };

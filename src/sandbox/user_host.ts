@@ -2,7 +2,7 @@ import { describeError, FlowError } from "../core/error.ts";
 import type { RawDefinition } from "../core/request.ts";
 import { denialError } from "./denial.ts";
 import { startIsolate, userPermissions } from "./isolate_permissions.ts";
-import { type ModuleGraph, writeModuleGraph } from "./module_graph.ts";
+import type { ModuleGraph } from "./module_graph.ts";
 import type { GrantedPermissions } from "./permissions.ts";
 import { makeScratch, removeScratch } from "./scratch.ts";
 import { showPlace } from "./source_positions.ts";
@@ -43,6 +43,8 @@ export async function loadUserModule(
   signal?.throwIfAborted();
   const directory = await makeScratch();
   try {
+    // With the parser of modules, which nobody else needs.
+    const { writeModuleGraph } = await import("./module_graph.ts");
     const graph = await writeModuleGraph(path, {
       read: permissions.read,
       flowUrl: FLOW_URL,

@@ -1,5 +1,5 @@
 import type { TableRef } from "../../core/connector.ts";
-import type { Dialect } from "../../core/database.ts";
+import type { Dialect, TypedExpression } from "../../core/database.ts";
 import type { Column } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import { typeWithoutOrder } from "../../sql/dialect.ts";
@@ -26,6 +26,7 @@ export const mysqlDialect: Dialect = {
   // The first part sees what the text of a FLOAT does not show, the second what a collation takes for equal.
   differs: (left, right) =>
     withValue(left, (a) => withValue(right, (b) => differing(a, b), "other")),
+  comparable,
   rowHash,
   addSeconds: ({ sql, type }, seconds) => {
     const micros = `CAST(ROUND((${seconds}) * 1000000) AS SIGNED)`;
@@ -78,6 +79,20 @@ function createStage(
     parts.push(`INDEX flow_keys (${indexed.join(", ")})`);
   }
   return `CREATE TEMPORARY TABLE ${quote(name)} (${parts.join(", ")})`;
+}
+
+/** Of the types that are the same to flow: UUID and CHAR(36), BIT and numbers, INET6 or ENUM and texts. */
+function comparable({ sql, type }: TypedExpression): string {
+  switch (canonicalType(type)) {
+    case "VARCHAR":
+    case "UUID":
+      return `CONVERT(${sql} USING utf8mb4)`;
+    case "BOOLEAN":
+    case "UBIGINT":
+      return `(${sql} + 0)`;
+    default:
+      return sql;
+  }
 }
 
 function differing(a: string, b: string): string {

@@ -242,7 +242,9 @@ function renderedCell(value: string, type: string): string {
     case "BLOB":
       return `IF(${value} IS NULL, '', CONCAT(${QUOTE}, HEX(${value}), ${QUOTE}))`;
     case "BOOLEAN":
-      return `CASE WHEN ${value} IS NULL THEN '' WHEN ${value} THEN 'true' ELSE 'false' END`;
+      // TINYINT(1) holds more than these two: another value is told rather than made true.
+      return `CASE WHEN ${value} IS NULL THEN '' WHEN ${value} = 1 THEN 'true' ` +
+        `WHEN ${value} = 0 THEN 'false' ELSE CAST(${value} + 0 AS CHAR) END`;
     case "FLOAT":
       // As text the server shows six digits of it at most.
       return `COALESCE(CAST(CAST(${value} AS DOUBLE) AS CHAR), '')`;
@@ -256,18 +258,20 @@ function renderedCell(value: string, type: string): string {
 }
 
 function relationOf(path: string, columns: readonly Column[], longest: number): string {
-  const types = columns.map(({ type }, at) => {
+  // By their own names, which the engine tells of a value that it cannot read.
+  const types = columns.map(({ name, type }) => {
     const read = type === "BLOB" || type === "JSON" ? "VARCHAR" : type;
-    return `${quoteLiteral(`c${at}`)}: ${quoteLiteral(read)}`;
+    return `${quoteLiteral(name)}: ${quoteLiteral(read)}`;
   });
-  if (columns.length === 1) types.push("'filler': 'VARCHAR'");
-  const items = columns.map(({ name, type }, at) => {
+  if (columns.length === 1) types.push("'_flow_filler': 'VARCHAR'");
+  const items = columns.map(({ name, type }) => {
+    const read = quoteIdentifier(name);
     const value = type === "BLOB"
-      ? `unhex(c${at})`
+      ? `unhex(${read})`
       : type === "JSON"
-      ? `CAST(c${at} AS JSON)`
-      : `c${at}`;
-    return `${value} AS ${quoteIdentifier(name)}`;
+      ? `CAST(${read} AS JSON)`
+      : read;
+    return `${value} AS ${read}`;
   });
   const lines = longest <= USUAL_LINE_BYTES
     ? ""

@@ -1,4 +1,4 @@
-import mysql from "mysql2";
+import type mysql from "mysql2";
 import type { SqlValue } from "../../core/session.ts";
 
 /** A column of a result as the server describes it. */
@@ -91,15 +91,16 @@ function bits(value: Uint8Array, column: ColumnDefinition): SqlValue {
 /** The value as the driver binds it with its own type. */
 export function parameter(
   value: SqlValue,
+  { TypedParameter }: Pick<typeof mysql, "TypedParameter">,
 ): ReturnType<typeof mysql.TypedParameter.LONGLONG> | string | number | boolean | Buffer | null {
   if (typeof value === "bigint") {
     return value > 9223372036854775807n
-      ? mysql.TypedParameter.LONGLONG.unsigned(value)
-      : mysql.TypedParameter.LONGLONG(value);
+      ? TypedParameter.LONGLONG.unsigned(value)
+      : TypedParameter.LONGLONG(value);
   }
   if (value instanceof Uint8Array) return Buffer.from(value);
   if (typeof value === "number" && Number.isSafeInteger(value)) {
-    return mysql.TypedParameter.LONGLONG(value);
+    return TypedParameter.LONGLONG(value);
   }
   return value;
 }
