@@ -7,6 +7,7 @@ import type { Engine, Session } from "./core/session.ts";
 import { registerFile } from "./app_files.ts";
 import { jsonRow } from "./formats/json_text.ts";
 import { createEngine } from "./sql/engine.ts";
+import { queryError } from "./sql/query_error.ts";
 import { queryText } from "./sql/query_text.ts";
 import { type ResultSample, resultTable, sampleRows } from "./sql/result_table.ts";
 
@@ -45,6 +46,7 @@ export async function runSql(
   try {
     for (const file of request.register) await registerFile(engine, sessions.render, file);
     if (database === undefined) {
+      // As queryError wants it.
       const wrapped = `SELECT * FROM (\n${query}\n)`;
       const columns = await sessions.render.describe(wrapped);
       const result = { columns, pieces: only(wrapped), isWhole: true };
@@ -58,7 +60,7 @@ export async function runSql(
       await render(request, result, sessions.render, engine, output);
     });
   } catch (error) {
-    throw withAdvice(error);
+    throw withAdvice(error, request);
   } finally {
     hooks.now.removeEventListener("abort", interrupt);
     await engine.close();
@@ -66,8 +68,12 @@ export async function runSql(
 }
 
 /** The engine's own advice is about transforms. */
-function withAdvice(error: unknown): unknown {
-  if (!(error instanceof FlowError) || error.code !== "sql_denied") return error;
+function withAdvice(error: unknown, { connection, register }: SqlRequest): unknown {
+  if (!(error instanceof FlowError)) return error;
+  if (error.code !== "sql_denied") {
+    // What a database says of a query has its own advice.
+    return connection === undefined ? queryError(error, register.map(({ name }) => name)) : error;
+  }
   return new FlowError(error.message, {
     code: error.code,
     domain: error.domain,

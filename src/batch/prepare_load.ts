@@ -175,11 +175,22 @@ function givenColumns(target: BatchTarget, query: readonly Column[]): readonly C
   return query.filter(({ name }) => !own.has(name.toLowerCase()));
 }
 
-/** The column without a type of its own that the target's database does not have. */
+/** Lists, structs, maps and unions of the engine. */
+const NESTED = /\]$|^(STRUCT|MAP|UNION)\(/;
+
+/** The column with a type that the target's database has: without one of another database's own, and with documents for values made of others. */
 function knownThere(column: Column, { from, to }: LoadSessions): Column {
   const { name, type, isLocalType = false } = column;
-  if (from === to || (from.dialect.kind === to.dialect.kind && !isLocalType)) return column;
-  return { name, type };
+  const isSameKind = from.dialect.kind === to.dialect.kind;
+  if (from === to || (isSameKind && !isLocalType)) return column;
+  return { name, type: isSameKind ? type : commonType(type, to.dialect.kind) };
+}
+
+function commonType(type: string, kind: DatabaseKind): string {
+  if (NESTED.test(type)) return "JSON";
+  // The servers keep microseconds, and would round what has more.
+  const isTime = /^TIMESTAMP_M?S$/.test(type) || (type === "TIMESTAMP_NS" && kind !== "sqlite");
+  return isTime ? "TIMESTAMP" : type;
 }
 
 /** A table that is made by the run gets an index over its keys. */

@@ -92,8 +92,8 @@ export function projection(
 }
 
 /**
- * A column as it is compared with another of its kind. JSON documents, and some types of a database's own, have no equality or count unequal texts as
- * equal: their texts are compared.
+ * A column as it is compared with another of its kind. JSON documents, and some types of a database's own, have no equality, and texts one that a collation
+ * loosens: their exact texts are compared.
  */
 export function comparable(
   dialect: Dialect,
@@ -105,6 +105,7 @@ export function comparable(
   const column = columns.find((one) => one.name === name);
   if (column === undefined) return sql;
   const { type, ownType } = column;
-  if (ownType !== undefined && !isNumberType(ownType)) return dialect.exactText?.(sql) ?? sql;
-  return type === "JSON" ? dialect.cast({ sql, type }, "VARCHAR") : sql;
+  if (type === "JSON") return dialect.cast({ sql, type }, "VARCHAR");
+  if (ownType !== undefined && isNumberType(ownType)) return sql;
+  return dialect.comparable?.({ sql, type }) ?? sql;
 }

@@ -1,4 +1,5 @@
 import type { DatabaseSession, Dialect, LoadTarget } from "../core/database.ts";
+import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { Engine, Session, SqlValue } from "../core/session.ts";
 import { Binder, type BoundQuery } from "./binder.ts";
@@ -74,7 +75,9 @@ async function throughEngine(transfer: Transfer, engine: Engine): Promise<number
     for await (const piece of readAhead(from.read(sql, bind.params, engine, reading))) {
       try {
         const query = projection(engineDialect, transfer.pairs, piece.relation, constants);
-        rows += await to.load(transfer.into, query, loading);
+        rows += await to.load(transfer.into, query, loading).catch((error: unknown) => {
+          throw withoutPiece(error, from);
+        });
         transfer.onProgress(rows);
       } finally {
         await piece.release();
@@ -85,6 +88,29 @@ async function throughEngine(transfer: Transfer, engine: Engine): Promise<number
     await loading?.close();
     await reading.close();
   }
+}
+
+/** A value of a piece that the engine cannot read as its column's type, such as a date of year 0. */
+const UNREADABLE =
+  /CSV Error on Line[^]*Error when converting column "(.*)"\. Could not convert string "([^]*?)" to '(.*)'/;
+const SHOWN_CHARACTERS = 80;
+
+/** The engine tells of such a value with the whole row, the piece's path, and advice about files. */
+function withoutPiece(error: unknown, { dialect: { kind } }: DatabaseSession): unknown {
+  const found = error instanceof FlowError ? UNREADABLE.exec(error.message) : null;
+  if (found === null) return error;
+  const [, column = "", value = "", type = ""] = found;
+  // Postgres numbers the columns of its pieces.
+  const where = kind === "postgres" ? "" : `column "${column}" of the query: `;
+  return new FlowError(
+    `${where}the value '${value.slice(0, SHOWN_CHARACTERS)}' does not fit ${type}`,
+    {
+      code: "load_rejected",
+      domain: "user",
+      hint: "correct the value with SQL in the query, or cast the column to text there",
+      details: kind === "postgres" ? {} : { column },
+    },
+  );
 }
 
 /** A query that is exported takes no parameters: the engine keeps the constants in a small table of its own. */

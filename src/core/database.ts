@@ -45,8 +45,11 @@ export interface Dialect {
   cast(expression: TypedExpression, type: string): string;
   /** The value as a type of the database's own (`Column.ownType`): exact, or an error of the statement. Absent where there are no such types. */
   castToOwn?(expression: TypedExpression, ownType: string): string;
-  /** A text in a form of which unequal values differ, where a column's type or collation may take them for equal. Absent where `differs` sees to it. */
-  exactText?(sql: string): string;
+  /**
+   * A column's value in the form in which `differs` compares it with that of another column. Columns of one engine type may be of unlike types in
+   * the database (BIT(1) and TINYINT(1)), have collations that take unequal texts for equal, or types without equality. Absent where values are compared as they are.
+   */
+  comparable?(expression: TypedExpression): string;
   /** The normalizer applied to a text (for `parse_timestamp` also to a time); ISO-8601 with zones is understood, and what is no time is an error, not NULL. */
   normalize(expression: TypedExpression, normalizer: Normalizer, type: string): string;
   /** True when the two differ, NULL being equal to NULL. */

@@ -12,6 +12,7 @@ import { keyPath } from "./json_text_form.ts";
 const MAX_EXPLAINED = 50;
 const MAX_EXPLAINED_CHARACTERS = 65_536;
 const SHOWN_CHARACTERS = 60;
+const BYTE_ORDER_MARK = 0xfeff;
 
 /** True for a way of not fitting that no schema mends: a declared type is not changed by what comes. */
 export function isDeclaredMisfit(misfit: string, schema: JsonSchema): boolean {
@@ -98,16 +99,19 @@ function shortened(text: string): string {
 
 /** Replaces the reason of the first rows that are not JSON by one that says where and what. */
 async function explain(scratch: Scratch, batch: SourceBatch, table: string): Promise<void> {
-  const rows = await scratch.session.rows<{ row: bigint; payload: string }>(
-    `SELECT b.${ROW_COLUMN} AS row, r._payload AS payload FROM ${quoteIdentifier(table)} AS b ` +
+  const rows = await scratch.session.rows<{ row: bigint; payload: string; marked: boolean }>(
+    `SELECT b.${ROW_COLUMN} AS row, r._payload AS payload, ` +
+      // It is lost on the way to JavaScript.
+      `starts_with(r._payload, chr(${BYTE_ORDER_MARK})) AS marked FROM ${quoteIdentifier(table)} AS b ` +
       `JOIN ${quoteIdentifier(batch.table)} AS r ON r.${ROW_COLUMN} = b.${ROW_COLUMN} ` +
       `WHERE b._error = '${NOT_JSON}' AND length(r._payload) <= ${MAX_EXPLAINED_CHARACTERS} ` +
       `ORDER BY 1 LIMIT ${MAX_EXPLAINED}`,
   );
   if (rows.length === 0) return;
-  const cases = rows.map(({ row, payload }) =>
-    `WHEN ${row} THEN ${quoteLiteral(`${NOT_JSON}: ${whyNotJson(payload)}`)}`
-  );
+  const cases = rows.map(({ row, payload, marked }) => {
+    const reason = marked ? "it begins with a byte order mark" : whyNotJson(payload);
+    return `WHEN ${row} THEN ${quoteLiteral(`${NOT_JSON}: ${reason}`)}`;
+  });
   await scratch.session.run(
     `UPDATE ${quoteIdentifier(table)} SET _error = CASE ${ROW_COLUMN} ${cases.join(" ")} ` +
       `ELSE _error END WHERE _error = '${NOT_JSON}'`,

@@ -43,7 +43,7 @@ interface OpenFile {
 const DEFAULT_WAIT_MS = 10_000;
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 250;
-const MEMORY_LIMIT = "192MiB";
+const MEMORY_LIMIT = "1024MiB";
 
 /**
  * Every DuckDB file that this process has open, by device and inode. DuckDB itself opens a file twice in one process without complaint,

@@ -1,4 +1,5 @@
 import { ROW_COLUMN } from "../core/batch.ts";
+import { METADATA_COLUMNS } from "../core/schema.ts";
 import { FlowError } from "../core/error.ts";
 import type { Session } from "../core/session.ts";
 
@@ -33,26 +34,33 @@ async function parseSelect(session: Session, sql: string): Promise<SqlNode> {
   return tree;
 }
 
+/** A transform's statement as it runs. */
+export interface SourceStatement {
+  /** The user's statement, with the metadata columns that it names beside a star taken out of the star. */
+  readonly plain: string;
+  /**
+   * The same with {@link ROW_COLUMN} of the relation `source` in its result, or `undefined` when its rows are not rows of `source` (it groups,
+   * aggregates, removes duplicates, unites, or takes `source` through a subquery).
+   */
+  readonly numbered: string | undefined;
+}
+
 /**
- * The statement with {@link ROW_COLUMN} of the relation `source` added to its result, or `undefined` when its rows are not rows of
- * `source` (it groups, aggregates, removes duplicates, unites, or takes `source` through a subquery).
+ * Makes a user's statement ready to run. It is rewritten as DuckDB's own syntax tree, so that no text of the user is misread.
  *
- * The statement is rewritten as DuckDB's own syntax tree, so that no text of the user is misread.
+ * @throws FlowError `transform_invalid` (user) when it is not one SELECT.
  */
-export async function withRowColumn(session: Session, sql: string): Promise<string | undefined> {
+export async function sourceStatement(session: Session, sql: string): Promise<SourceStatement> {
   const tree = await parseSelect(session, sql);
+  const plain = withoutDoubles(tree) ? await sqlOf(session, tree) : sql;
   const statements = tree["statements"] as SqlNode[];
   const node = (statements[0] as SqlNode)["node"] as SqlNode;
-  if (!mapsRows(node, await aggregateNames(session))) return undefined;
+  if (!mapsRows(node, await aggregateNames(session))) return { plain, numbered: undefined };
   const alias = sourceAlias(node["from_table"] as SqlNode);
-  if (alias === undefined) return undefined;
+  if (alias === undefined) return { plain, numbered: undefined };
   const selectList = node["select_list"] as SqlNode[];
   // An unqualified or `source.*` star brings the row number along.
-  const starred = selectList.some((item) =>
-    item["class"] === "STAR" &&
-    (item["relation_name"] === "" || item["relation_name"] === alias) && item["columns"] !== true
-  );
-  if (!starred) {
+  if (!selectList.some((item) => isStarOf(item, alias))) {
     selectList.push({
       class: "COLUMN_REF",
       type: "COLUMN_REF",
@@ -60,11 +68,60 @@ export async function withRowColumn(session: Session, sql: string): Promise<stri
       column_names: [alias, ROW_COLUMN],
     });
   }
-  const deserialized = await session.rows<{ sql: string }>(
-    "SELECT json_deserialize_sql($1::JSON) AS sql",
-    [JSON.stringify(tree)],
-  );
-  return deserialized[0]?.sql;
+  return { plain, numbered: await sqlOf(session, tree) };
+}
+
+async function sqlOf(session: Session, tree: SqlNode): Promise<string> {
+  const rows = await session.rows<{ sql: string }>("SELECT json_deserialize_sql($1::JSON) AS sql", [
+    JSON.stringify(tree),
+  ]);
+  return rows[0]?.sql ?? "";
+}
+
+function isStarOf(item: SqlNode, alias: string): boolean {
+  return item["class"] === "STAR" && item["columns"] !== true &&
+    (item["relation_name"] === "" || item["relation_name"] === alias);
+}
+
+/**
+ * Takes out of every star over `source` the metadata columns that stand beside it by name: `SELECT *, _offset` means one `_offset`, and a
+ * star brings them all along. Returns whether there were any.
+ */
+function withoutDoubles(value: unknown): boolean {
+  if (Array.isArray(value)) {
+    return value.map(withoutDoubles).includes(true);
+  }
+  if (value === null || typeof value !== "object") return false;
+  const node = value as SqlNode;
+  let changed = Object.values(node).map(withoutDoubles).includes(true);
+  if (node["type"] !== "SELECT_NODE") return changed;
+  const alias = sourceAlias(node["from_table"] as SqlNode);
+  if (alias === undefined) return changed;
+  const items = node["select_list"] as SqlNode[];
+  const named = items.map(outputName).filter((name) => METADATA.has(name));
+  for (const star of items.filter((item) => isStarOf(item, alias))) {
+    const replaced = (star["replace_list"] as SqlNode[]).map(({ key }) => lower(key));
+    const excluded = (star["exclude_list"] as string[]).map(lower);
+    const doubles = named.filter((name) => !replaced.includes(name) && !excluded.includes(name));
+    if (doubles.length === 0) continue;
+    star["exclude_list"] = [...star["exclude_list"] as string[], ...new Set(doubles)];
+    changed = true;
+  }
+  return changed;
+}
+
+const METADATA: ReadonlySet<string> = new Set(METADATA_COLUMNS);
+
+/** The name that an item of a select list has in the result, in lower case; "" where it has none of its own. */
+function outputName(item: SqlNode): string {
+  if (item["class"] === "STAR") return "";
+  const alias = lower(item["alias"]);
+  if (alias !== "" || item["class"] !== "COLUMN_REF") return alias;
+  return lower((item["column_names"] as unknown[]).at(-1));
+}
+
+function lower(name: unknown): string {
+  return typeof name === "string" ? name.toLowerCase() : "";
 }
 
 async function aggregateNames(session: Session): Promise<ReadonlySet<string>> {

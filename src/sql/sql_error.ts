@@ -4,7 +4,7 @@ const USER_ERRORS = /^(Parser|Binder|Catalog|Permission|Invalid Input|Not implem
 
 /**
  * Errors of the engine as {@link FlowError}s: `sql_invalid` when the statement cannot be bound, `sql_denied` when it reaches for a file or
- * setting, `sql_failed` when data made it fail (Conversion, Out of Range …), `sql_interrupted` after `interrupt()`.
+ * setting, `sql_failed` when data made it fail (Conversion, Out of Range …), `sql_out_of_memory`, `sql_interrupted` after `interrupt()`.
  */
 export function toSqlError(error: unknown, sql: string): FlowError {
   if (error instanceof FlowError) return error;
@@ -32,15 +32,28 @@ export function toSqlError(error: unknown, sql: string): FlowError {
       },
     );
   }
+  if (/^Out of Memory Error/.test(message)) {
+    return new FlowError(`the engine's memory does not suffice: ${firstLine(message)}`, {
+      code: "sql_out_of_memory",
+      domain: "user",
+      hint: "lower max_batch_bytes or max_batch_rows, or let the statement hold fewer rows at a time",
+      details: { sql: shortened(sql) },
+      cause: error,
+    });
+  }
   if (USER_ERRORS.test(message)) {
     return new FlowError(message.trim(), { code: "sql_invalid", domain: "user", cause: error });
   }
   return new FlowError(message.trim(), {
     code: "sql_failed",
     domain: "user",
-    details: { sql: sql.length > 300 ? `${sql.slice(0, 300)}…` : sql },
+    details: { sql: shortened(sql) },
     cause: error,
   });
+}
+
+function shortened(sql: string): string {
+  return sql.length > 300 ? `${sql.slice(0, 300)}…` : sql;
 }
 
 function firstLine(text: string): string {

@@ -1,16 +1,18 @@
-import type { Batch } from "../core/batch.ts";
+import type { Batch, RejectedRows } from "../core/batch.ts";
 import type { Clock } from "../core/clock.ts";
 import { failpoint } from "../core/failpoint.ts";
 import type { Observe } from "../core/observation.ts";
-import { quoteIdentifier } from "../core/schema.ts";
-import type { Session } from "../core/session.ts";
+import { quoteIdentifier, type TargetColumn } from "../core/schema.ts";
+import type { Engine, Session } from "../core/session.ts";
 import type { PlannedTarget, StreamPlan } from "../plan/plan.ts";
+import { dressBareRows } from "./bare_rows.ts";
 import { deadLettersOf, type Refusal, rejectAction, rejectionError } from "./dead_letters.ts";
 import type { OffsetLedger } from "./offset_ledger.ts";
 import type { PreparedEpoch } from "./prepare.ts";
 
 /** What writing needs from the run. */
 export interface WriteContext {
+  readonly engine: Engine;
   readonly clock: Clock;
   readonly observe: Observe;
   /** Drop what is under way. */
@@ -75,9 +77,11 @@ export class EpochWriter {
     try {
       for (const target of active) {
         failpoint("before_begin");
+        // Asked before the target is locked.
+        const columns = this.#hasBareRows(epoch, target) ? await target.sink.columns() : undefined;
         await target.sink.begin(number);
         begun.push(target);
-        written.push(await this.#writeParts(epoch, target, refused));
+        written.push(await this.#writeParts(epoch, target, columns, refused));
         failpoint("after_write");
       }
       const routed = await this.#route([...epoch.refusals, ...refused], begun);
@@ -103,19 +107,42 @@ export class EpochWriter {
   async #writeParts(
     epoch: PreparedEpoch,
     target: PlannedTarget,
+    columns: readonly TargetColumn[] | undefined,
     refused: Refusal[],
   ): Promise<number> {
     let count = 0;
     for (const part of epoch.parts) {
       if (part.rows === 0) continue;
       const batch = this.#parts.forTarget(part, target);
-      const rejected = await target.sink.write(batch, this.#session, this.#context.now);
+      const rejected = isBare(batch, target)
+        ? await this.#writeBare(batch, target, columns)
+        : await target.sink.write(batch, this.#session, this.#context.now);
       count += part.rows - (rejected?.count ?? 0);
       if (rejected !== undefined) {
         refused.push({ stage: "write", rejected, source: epoch.source });
       }
     }
     return count;
+  }
+
+  #hasBareRows(epoch: PreparedEpoch, target: PlannedTarget): boolean {
+    return epoch.parts.some((part) => isBare(this.#parts.forTarget(part, target), target));
+  }
+
+  async #writeBare(
+    batch: Batch,
+    target: PlannedTarget,
+    columns: readonly TargetColumn[] | undefined,
+  ): Promise<RejectedRows | undefined> {
+    const { engine, now } = this.#context;
+    const { mode } = target.spec;
+    const dressed = await dressBareRows(engine, this.#session, batch, columns, mode);
+    if ("rejected" in dressed) return dressed.rejected;
+    try {
+      return await target.sink.write(dressed.batch, this.#session, now);
+    } finally {
+      await this.#session.run(`DROP TABLE ${quoteIdentifier(dressed.batch.table)}`);
+    }
   }
 
   /** Does with refused rows what the definition asks for. */
@@ -165,4 +192,9 @@ export class EpochWriter {
     failpoint("after_dead_letters");
     return example;
   }
+}
+
+/** True for rows without any field that are to go into a table. */
+function isBare(batch: Batch, target: PlannedTarget): boolean {
+  return batch.columns.length === 0 && batch.rows > 0 && target.sink.traits.hasSchema;
 }

@@ -29,6 +29,8 @@ export class OffsetLedger {
   /** Per target: partition key -> position. */
   readonly #stored: Map<string, Position>[];
   readonly #refs = new Map<string, PartitionRef>();
+  /** Where the first planned range began, for partitions that no target has stored. */
+  readonly #begun = new Map<string, Position | null>();
 
   /** @param targets how many targets keep offsets of their own. */
   constructor(targets: number) {
@@ -56,6 +58,7 @@ export class OffsetLedger {
       const key = partitionKey(ref);
       this.#refs.set(key, ref);
       const lowest = this.#lowest(key);
+      this.#begun.delete(key);
       if (lowest === undefined) {
         this.#planned.delete(key);
       } else {
@@ -66,9 +69,36 @@ export class OffsetLedger {
     return resumed;
   }
 
-  /** Every partition that has a stored position, with the lowest one, as after {@link resume}. */
-  resumeAll(): StoredOffset[] {
-    return this.resume([...this.#refs.values()]);
+  /** Where the rows begin of which nothing is committed, per partition; `null` where the source began by its own rule. */
+  uncommitted(): ReadonlyMap<string, Position | null> {
+    const starts = new Map<string, Position | null>();
+    for (const key of this.#refs.keys()) {
+      const start = this.#lowest(key) ?? this.#begun.get(key);
+      if (start !== undefined) starts.set(key, start);
+    }
+    return starts;
+  }
+
+  /**
+   * Where every partition goes on after its plan was thrown away and the stored positions were read afresh, as after {@link resume}. A partition
+   * that no target knows (any more) goes on at its start in `uncommitted`, or its rows would be lost.
+   *
+   * @returns `undefined` when that is not known for one of them
+   */
+  restart(uncommitted: ReadonlyMap<string, Position | null>): StoredOffset[] | undefined {
+    const refs = [...this.#refs.values()];
+    const offsets = this.resume(refs);
+    const known = new Set(offsets.map(partitionKey));
+    for (const { sourceId, partition } of refs) {
+      const key = partitionKey({ sourceId, partition });
+      if (known.has(key)) continue;
+      const position = uncommitted.get(key);
+      if (position === null) return undefined;
+      if (position === undefined) continue;
+      this.#planned.set(key, position);
+      offsets.push({ sourceId, partition, position });
+    }
+    return offsets;
   }
 
   /** How the range lies to the plan. */
@@ -87,6 +117,7 @@ export class OffsetLedger {
   plan(ranges: readonly OffsetRange[]): void {
     for (const range of ranges) {
       const key = partitionKey(range);
+      if (!this.#begun.has(key)) this.#begun.set(key, range.from);
       this.#planned.set(key, range.to);
       this.#refs.set(key, range);
     }

@@ -53,8 +53,42 @@ Deno.test("reading offsets afresh forgets what was planned", () => {
   ledger.resume([ref]);
   ledger.plan([range("3", "8")]);
   ledger.load(0, stored("6"));
-  assert.deepEqual(ledger.resumeAll(), stored("6"));
+  assert.deepEqual(ledger.restart(ledger.uncommitted()), stored("6"));
   assert.deepEqual(ledger.fit(range("8", "9")), { fit: "gap", seekTo: "6" });
+});
+
+Deno.test("positions that somebody removed from the target: reading goes on behind the last commit", () => {
+  const ledger = new OffsetLedger(1);
+  ledger.load(0, stored("3"));
+  ledger.resume([ref]);
+  ledger.plan([range("3", "8")]);
+  ledger.committed(0, [range("3", "8")]);
+  ledger.plan([range("8", "9")]);
+  const uncommitted = ledger.uncommitted();
+  ledger.load(0, []);
+  assert.deepEqual(ledger.restart(uncommitted), stored("8"));
+  assert.deepEqual(ledger.fit(range("9", "12")), { fit: "gap", seekTo: "8" });
+  assert.deepEqual(ledger.moves(0, [range("8", "9")]), [{ ...ref, expected: null, to: "9" }]);
+});
+
+Deno.test("a partition that was never stored goes on where its first batch began, another one where it is stored", () => {
+  const ledger = new OffsetLedger(1);
+  const other = { sourceId: "orders", partition: "1" };
+  ledger.resume([ref, other]);
+  ledger.plan([range("5", "8"), { ...other, from: "2", to: "4" }]);
+  ledger.plan([range("8", "9")]);
+  const uncommitted = ledger.uncommitted();
+  ledger.load(0, [{ ...other, position: "3" }]);
+  assert.deepEqual(ledger.restart(uncommitted), [{ ...other, position: "3" }, ...stored("5")]);
+});
+
+Deno.test("without any known start there is no place to go on", () => {
+  const ledger = new OffsetLedger(1);
+  ledger.resume([ref]);
+  ledger.plan([range(null, "8")]);
+  const uncommitted = ledger.uncommitted();
+  ledger.load(0, []);
+  assert.equal(ledger.restart(uncommitted), undefined);
 });
 
 Deno.test("positions compare as numbers, whatever a source adds to them", () => {

@@ -338,13 +338,19 @@ export class StreamRun {
     return answer;
   }
 
-  /** Another process went on from these offsets: everything planned is dropped and read again from where the targets are now. */
+  /**
+   * Another process went on from these offsets, or somebody removed them: everything planned is dropped and read again from where the
+   * targets are now.
+   */
   async #recoverFence(error: FlowError): Promise<void> {
     this.#fencesInARow += 1;
     if (this.#fencesInARow > MAX_FENCES_IN_A_ROW) throw error;
     this.#generation += 1;
+    const uncommitted = this.#ledger.uncommitted();
     await this.#loadOffsets();
-    const positions = this.#ledger.resumeAll();
+    const positions = this.#ledger.restart(uncommitted);
+    // A new run finds its start by the source's own rule.
+    if (positions === undefined) throw error;
     for (const { source } of this.#plan.sources) {
       const own = positions.filter((position) => position.sourceId === source.sourceId);
       if (own.length > 0) await source.seek(own);

@@ -2,7 +2,7 @@ import { type Batch, type RejectedRows, ROW_COLUMN } from "../core/batch.ts";
 import { FlowError } from "../core/error.ts";
 import { type Column, METADATA_COLUMNS, METADATA_TYPES, quoteIdentifier } from "../core/schema.ts";
 import type { Engine, Session } from "../core/session.ts";
-import { withRowColumn } from "../sql/row_lineage.ts";
+import { type SourceStatement, sourceStatement } from "../sql/row_lineage.ts";
 import { withoutStatement } from "../sql/sql_error.ts";
 
 /** What the transform made of a batch. The caller drops the tables. */
@@ -21,8 +21,8 @@ export class SqlTransform {
   readonly #engine: Engine;
   readonly #session: Session;
   readonly #sql: string;
-  /** The statement that keeps row numbers, or `undefined` when it merges rows. Found out once. */
-  #numbered: string | undefined | "unknown" = "unknown";
+  /** The statement as it runs. Found out once. */
+  #statement: SourceStatement | undefined;
   /** Columns of the other sources of a fan-in: there as NULL where a source lacks them. */
   readonly #otherColumns: () => readonly Column[];
   readonly #mayMiss: () => boolean;
@@ -47,27 +47,30 @@ export class SqlTransform {
 
   /** Transforms one decoded batch; does not drop it. */
   async apply(input: Batch): Promise<Transformed> {
-    if (this.#numbered === "unknown") {
-      this.#numbered = await withRowColumn(this.#session, this.#sql);
-    }
-    const numbered = input.hasRowColumn ? this.#numbered : undefined;
-    const statement = numbered ?? this.#sql;
+    this.#statement ??= await sourceStatement(this.#session, this.#sql);
+    const numbered = input.hasRowColumn ? this.#statement.numbered : undefined;
+    const statement = numbered ?? this.#statement.plain;
     const view = await this.#bindableView(input, statement, numbered !== undefined);
     const output = this.#engine.newName("transformed");
     let rejected: RejectedRows | undefined;
     try {
       await this.#run(view, output, statement, "");
     } catch (error) {
-      if (!(error instanceof FlowError) || error.code !== "sql_failed" || !input.hasRowColumn) {
-        throw error;
-      }
+      if (!isDataError(error) || !input.hasRowColumn) throw asTransformFailure(error);
       rejected = await this.#findFailingRows(input, view, statement);
-      await this.#run(
-        view,
-        output,
-        statement,
-        `WHERE ${ROW_COLUMN} NOT IN (SELECT ${ROW_COLUMN} FROM ${quoteIdentifier(rejected.table)})`,
-      );
+      try {
+        await this.#run(
+          view,
+          output,
+          statement,
+          `WHERE ${ROW_COLUMN} NOT IN (SELECT ${ROW_COLUMN} FROM ${
+            quoteIdentifier(rejected.table)
+          })`,
+        );
+      } catch (again) {
+        // It fails on rows together of which each one passes: a subquery that gives several, memory that does not suffice.
+        throw asTransformFailure(again);
+      }
     }
     const columns = (await this.#session.describe(`SELECT * FROM ${quoteIdentifier(output)}`))
       .filter((column) => column.name !== ROW_COLUMN);
@@ -183,7 +186,7 @@ export class SqlTransform {
       );
       return undefined;
     } catch (error) {
-      if (error instanceof FlowError && error.code === "sql_failed") return error;
+      if (isDataError(error)) return error;
       throw error;
     } finally {
       await this.#session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(probe)}`);
@@ -202,6 +205,26 @@ const MISSING_COLUMN = [
   /Column "([^"]+)" referenced that exists in the SELECT clause/,
   /does not have a column named "([^"]+)"/,
 ];
+
+/**
+ * True for an error of a statement that has been bound before, and so is one of the data. The engine calls much of that invalid input, as
+ * it does with statements: a text that `strptime` cannot read, `error()`, JSON that is none.
+ */
+function isDataError(error: unknown): error is FlowError {
+  return error instanceof FlowError && DATA_ERRORS.has(error.code);
+}
+
+const DATA_ERRORS: ReadonlySet<string> = new Set(["sql_failed", "sql_invalid", "sql_out_of_memory"]);
+
+function asTransformFailure(error: unknown): unknown {
+  if (!isDataError(error) || error.code === "sql_out_of_memory") return error;
+  return new FlowError(`transform.sql fails on a batch: ${withoutStatement(error.message)}`, {
+    code: "transform_failed",
+    domain: "user",
+    hint: "no row does so by itself: look at what takes several of them, such as a subquery",
+    cause: error,
+  });
+}
 
 function missingColumn(error: unknown): string | undefined {
   if (!(error instanceof FlowError) || error.code !== "sql_invalid") return undefined;

@@ -140,3 +140,57 @@ Deno.test("metadata columns are there, NULL where the source has none", () =>
       { _partition: 0, _key: null },
     ]);
   }));
+
+Deno.test("rows that functions refuse are found, whatever the engine calls their errors", () =>
+  withTransform(async ({ session, transform, batch }) => {
+    const input = await batch(
+      "CASE WHEN i = 3 THEN 'x' ELSE '2026-01-0' || (i + 1) END AS day, " +
+        `CASE WHEN i = 3 THEN '{' ELSE '{"a":1}' END AS doc, i AS n`,
+      8,
+    );
+    for (
+      const sql of [
+        "SELECT strptime(day, '%Y-%m-%d') AS t FROM source",
+        "SELECT json_extract(doc, '$.a') AS a FROM source",
+        "SELECT CASE WHEN n = 3 THEN error('no') END AS e FROM source",
+        "SELECT count(strptime(day, '%Y-%m-%d')) AS t FROM source",
+      ]
+    ) {
+      const { rejected } = await transform(sql).apply(input);
+      const rows = await session.rows<{ row: bigint; error: string }>(
+        `SELECT ${ROW_COLUMN} AS row, _error AS error FROM ${rejected?.table}`,
+      );
+      assert.deepEqual(rows.map(({ row }) => row), [3n], sql);
+      assert.match(rows[0]?.error ?? "", /^Invalid Input Error/, sql);
+    }
+  }));
+
+Deno.test("a statement that fails on several rows together, and on none by itself, is told as such", () =>
+  withTransform(async ({ transform, batch }) => {
+    const input = await batch("i AS a", 4);
+    const sql = "SELECT a, (SELECT o.a FROM source o WHERE o.a <> source.a) AS b FROM source";
+    await assert.rejects(() => transform(sql).apply(input), {
+      code: "transform_failed",
+      message: /^transform\.sql fails on a batch: Invalid Input Error: More than one row/,
+    });
+  }));
+
+Deno.test("a metadata column beside a star stands in the result once", () =>
+  withTransform(async ({ transform, batch }) => {
+    const input = await batch("i AS a, i AS _offset, 'k' AS _key", 2);
+    for (
+      const [sql, expected] of [
+        ["SELECT *, _offset FROM source", ["_key", "_offset", "a"]],
+        ["SELECT s.*, s._offset, upper(_key) AS _key FROM source s", ["_key", "_offset", "a"]],
+        ["SELECT DISTINCT _offset, * FROM source", ["_key", "_offset", "a"]],
+        ["SELECT * FROM (SELECT *, _offset FROM source)", ["_key", "_offset", "a"]],
+        ["SELECT *, _offset AS place FROM source", ["_key", "_offset", "a", "place"]],
+        ["SELECT * REPLACE (7 AS _offset) FROM source", ["_key", "_offset", "a"]],
+      ] as const
+    ) {
+      const { batch: out } = await transform(sql).apply(input);
+      const names = out.columns.map(({ name }) => name)
+        .filter((name) => !["_event_ts", "_partition", "_headers"].includes(name));
+      assert.deepEqual(names.sort(), expected, sql);
+    }
+  }));

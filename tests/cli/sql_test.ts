@@ -148,6 +148,10 @@ testEach("sql on a connection of a TOML file; what it does is rolled back", asyn
     const wrong = await query("SELECT nope FROM t");
     assert.equal(wrong.code, 10);
     assert.match(wrong.stderr, /^error: .*nope/);
+    assert.match(
+      (await query("SELEC 1")).stderr,
+      /\nhint: correct the SQL; names are those of the/,
+    );
   });
 });
 
@@ -167,6 +171,38 @@ testEach("sql reaches only what was registered", async (program) => {
     assert.match(missing.stderr, /^error: cannot use 'none\.csv': /);
     const strange = await flow(program, ["sql", "SELECT 1", "--register=o=orders.xml"], { cwd });
     assert.match(strange.stderr, /^error: cannot tell the format of 'orders\.xml' by its name\n/);
+  });
+});
+
+testEach("sql that is wrong is shown with its place, and what to do", async (program) => {
+  await inDirectory(FILES, async (cwd) => {
+    const told = async (query: string, ...more: string[]) => {
+      const { code, stdout, stderr } = await flow(program, ["sql", query, ...more], { cwd });
+      assert.deepEqual({ query, code, stdout }, { query, code: 10, stdout: "" });
+      return stderr;
+    };
+    assert.equal(
+      await told("SELECT 1,\n  2 FRM x y"),
+      'error: Parser Error: syntax error at or near "x"\n\nLINE 2:   2 FRM x y\n                ^\n' +
+        "hint: correct line 2, column 9 of the query: what stands before it cannot go on like this\n",
+    );
+    const hints: readonly (readonly [string, RegExp])[] = [
+      ["SELECT nope", /LINE 1: .*\nhint: correct line 1, column 8 of the query$/s],
+      ["SELECT 'ä', nope", /\nhint: correct line 1 of the query$/],
+      ["SELECT 1; SELECT 2", /\nhint: give one query; for several, call flow sql for each$/],
+      [
+        "CREATE TABLE t (a INT)",
+        /\nhint: flow sql only reads: give one query, for example SELECT …$/,
+      ],
+      ["SELECT * FROM (SELECT 1", /\nhint: the query ends too early: .*bracket/],
+      ["SELECT 'abc", /\nhint: close what begins at line 1, column 8 of the query$/],
+      ["SELECT CAST('x' AS INT)", /'x' to INT32.*\nhint: correct line 1, column 8 .*TRY_CAST/s],
+      ["SELECT * FROM orders", /\nhint: there are no tables here: give files with --register/],
+    ];
+    for (const [query, hint] of hints) assert.match((await told(query)).trimEnd(), hint);
+    const files = ["--register=orders=orders.csv", "--register=days=days.jsonl"];
+    const tables = /\nhint: the tables are orders, days; more are given with --register/;
+    assert.match(await told("SELECT * FROM ordrs", ...files), tables);
   });
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import type { FlowError } from "../../src/core/error.ts";
 import {
   type DatabaseCase,
   type DatabaseRig,
@@ -135,6 +136,15 @@ export function valuesSuite(tested: DatabaseCase): void {
       );
       await session.rollback();
     }
+    await session.begin();
+    const failing = "SELECT CAST(v AS SMALLINT) AS v FROM (VALUES ('1'), ('x')) AS t(v)";
+    await assert.rejects(rig.load(session, "kept", failing), (error: FlowError) => {
+      assert.equal(error.code, "load_rejected");
+      assert.match(error.message, /'x'/);
+      assert.doesNotMatch(error.message, /LINE \d/, "it is no statement of the user's");
+      return true;
+    });
+    await session.rollback();
     const kept = session.dialect.tableName({ name: "kept" });
     assert.deepEqual(await rig.texts(session, `SELECT v FROM ${kept}`), []);
   });
@@ -178,6 +188,15 @@ export function valuesSuite(tested: DatabaseCase): void {
     const session = await rig.connect();
     await rig.makeTable(session, "kept", [{ name: "v", type: "BIGINT" }]);
     assert.equal(await rig.load(session, "kept", "SELECT 1::BIGINT AS v WHERE false"), 0);
+    await session.begin();
+    const failing = "SELECT CAST(v AS SMALLINT) AS v FROM (VALUES ('1'), ('x')) AS t(v)";
+    await assert.rejects(rig.load(session, "kept", failing), (error: FlowError) => {
+      assert.equal(error.code, "load_rejected");
+      assert.match(error.message, /'x'/);
+      assert.doesNotMatch(error.message, /LINE \d/, "it is no statement of the user's");
+      return true;
+    });
+    await session.rollback();
     const kept = session.dialect.tableName({ name: "kept" });
     assert.deepEqual(await rig.texts(session, `SELECT v FROM ${kept}`), []);
   });

@@ -58,6 +58,7 @@ export function offsetFenced(
       hint: "another process with the same pipeline name writes to this target; this one reads " +
         "the stored positions again and goes on from there",
       details: {
+        target: targetId,
         source: move.sourceId,
         partition: move.partition,
         expected: move.expected ?? "none",

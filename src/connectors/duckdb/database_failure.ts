@@ -1,4 +1,5 @@
 import { FlowError } from "../../core/error.ts";
+import { withoutStatement } from "../../sql/sql_error.ts";
 import { fileFailure } from "./file_failure.ts";
 
 /** What DuckDB says when values or rows do not fit. */
@@ -11,13 +12,28 @@ const UNFIT_COMMIT = /^TransactionContext Error: Failed to commit: .*constraint/
 /**
  * Errors of statements on a DuckDB file by the codes that all databases share: `load_rejected`, `database_busy` (two transactions wrote
  * to the same rows: DuckDB lets the second one fail at once), `permission_denied` (a write on a session that only reads), `query_invalid`.
+ *
+ * @param work `query` is one that somebody wrote: what the engine points at in it stays in the message
  */
-export function databaseFailure(error: unknown, path: string): unknown {
+export function databaseFailure(
+  error: unknown,
+  path: string,
+  work: "query" | "write",
+): unknown {
   if (!(error instanceof FlowError) || !/^sql_(invalid|failed)$/.test(error.code)) return error;
   const { message } = error;
   const init = { domain: "user", details: { path }, cause: error } as const;
-  if (UNFIT.test(message) || UNFIT_CAST.test(message) || UNFIT_COMMIT.test(message)) {
-    return new FlowError(`the DuckDB file '${path}' does not take a value: ${message}`, {
+  const isUnfit = UNFIT.test(message) || UNFIT_CAST.test(message) || UNFIT_COMMIT.test(message);
+  if (isUnfit && work === "query") {
+    return new FlowError(`a query of the DuckDB file '${path}' failed: ${message}`, {
+      ...init,
+      code: "query_invalid",
+      hint: "correct the value with SQL in the query; TRY_CAST makes NULL of what does not fit",
+    });
+  }
+  if (isUnfit) {
+    const reason = withoutStatement(message);
+    return new FlowError(`the DuckDB file '${path}' does not take a value: ${reason}`, {
       ...init,
       code: "load_rejected",
       hint: "correct the value with SQL in the query, or change the table",

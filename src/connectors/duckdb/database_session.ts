@@ -106,7 +106,7 @@ export class DuckdbDatabaseSession implements DatabaseSession {
       });
     } catch (error) {
       signal.throwIfAborted();
-      throw databaseFailure(error, path);
+      throw databaseFailure(error, path, "query");
     } finally {
       this.#reading = false;
     }
@@ -126,7 +126,7 @@ export class DuckdbDatabaseSession implements DatabaseSession {
       return await this.#insertStaged(into, name, staged);
     } catch (error) {
       signal.throwIfAborted();
-      throw databaseFailure(error, path);
+      throw databaseFailure(error, path, "write");
     } finally {
       signal.removeEventListener("abort", stop);
       await removeDatabase(staged);
@@ -175,7 +175,7 @@ export class DuckdbDatabaseSession implements DatabaseSession {
       return await work(session);
     } catch (error) {
       signal.throwIfAborted();
-      throw databaseFailure(error, path);
+      throw databaseFailure(error, path, "write");
     }
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../core/clock.ts";
 import type { Database } from "../../core/database.ts";
+import type { FlowError } from "../../core/error.ts";
 import { createEngine } from "../../sql/engine.ts";
 import { duckdbConnector } from "./connector.ts";
 
@@ -110,4 +111,35 @@ Deno.test("duckdb database: a session that only reads needs the file, and writes
     const reader = await database.connect(signal(), { readOnly: true });
     await assert.rejects(reader.run("CREATE TABLE t (a INTEGER)"), { code: "permission_denied" });
     await reader.close();
+  }));
+
+Deno.test("duckdb database: a query that fails shows its place, a statement of flow does not", () =>
+  withDatabase(async (database, folder) => {
+    const session = await database.connect(signal());
+    const engine = await createEngine({ scratchDir: folder, threads: 1 });
+    const engineSession = await engine.connect();
+    try {
+      await session.run("CREATE TABLE t (v VARCHAR)");
+      await session.run("INSERT INTO t VALUES ('x')");
+      await session.run("CREATE TABLE n (v BIGINT)");
+      const pieces = session.read("SELECT CAST(v AS BIGINT) FROM t", [], engine, engineSession);
+      await assert.rejects(Array.fromAsync(pieces), (error: FlowError) => {
+        assert.equal(error.code, "query_invalid");
+        assert.match(
+          error.message,
+          /^a query of the DuckDB file .*'x' to INT64.*\n\nLINE 1: SELECT CAST/,
+        );
+        assert.match(error.hint ?? "", /TRY_CAST/);
+        return true;
+      });
+      const write = "INSERT INTO n SELECT CAST(v AS BIGINT) FROM t";
+      await assert.rejects(session.run(write), (error: FlowError) => {
+        assert.equal(error.code, "load_rejected");
+        assert.match(error.message, /does not take a value: .*'x' to INT64[^\n]*$/);
+        return true;
+      });
+    } finally {
+      await session.close();
+      await engine.close();
+    }
   }));

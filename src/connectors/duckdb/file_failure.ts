@@ -18,7 +18,9 @@ export function fileFailure(error: unknown, path: string): unknown {
       cause: error,
     });
   }
-  if (/^(IO|FATAL|Fatal|INTERNAL|Out of Memory|OutOfMemory)\b/.test(message)) {
+  if (
+    error.code === "sql_out_of_memory" || /^(IO|FATAL|Fatal|INTERNAL|OutOfMemory)\b/.test(message)
+  ) {
     return new FlowError(`cannot write to the DuckDB file '${path}': ${message}`, {
       code: "duckdb_io_failed",
       domain: "external",

@@ -58,6 +58,13 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   KafkaJSSASLAuthenticationError: LOGIN_FAILED,
   SASL_AUTHENTICATION_FAILED: LOGIN_FAILED,
   UNSUPPORTED_SASL_MECHANISM: LOGIN_FAILED,
+  ILLEGAL_SASL_STATE: {
+    code: "kafka_authentication_failed",
+    domain: "user",
+    retryable: false,
+    hint:
+      "the brokers ask for no login at this address: leave out sasl_plain_username and sasl_plain_password, or use the port that does",
+  },
   TOPIC_AUTHORIZATION_FAILED: NOT_ALLOWED,
   GROUP_AUTHORIZATION_FAILED: NOT_ALLOWED,
   CLUSTER_AUTHORIZATION_FAILED: NOT_ALLOWED,
@@ -87,7 +94,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 
 /** kafkajs has no name of its own for these. */
 const AWAY_WORDS = /not connected|timed out|no answer from the brokers/i;
-const TLS_WORDS = /certificate|UnknownIssuer|NotValidForName|handshake|\bTLS\b|\bSSL\b/i;
+const TLS_WORDS =
+  /certificate|CERT_|_ISSUER_|LEAF_SIGNATURE|UnknownIssuer|NotValidForName|handshake|\bTLS\b|\bSSL\b/i;
 
 /** A failure of kafkajs as a {@link FlowError} that says what was attempted and what to do. */
 export function kafkaError(thrown: unknown, attempt: Attempt): FlowError {

@@ -81,15 +81,31 @@ function createStage(
   return `CREATE TEMPORARY TABLE ${quote(name)} (${parts.join(", ")})`;
 }
 
-/** Of the types that are the same to flow: UUID and CHAR(36), BIT and numbers, INET6 or ENUM and texts. */
+/**
+ * The column of a table may be of another type of the same engine type than that of a stage: UUID and CHAR(36), BIT and a number, ENUM and a text,
+ * DATETIME and DATETIME(6). `differs` compares texts, too, and theirs would differ.
+ */
 function comparable({ sql, type }: TypedExpression): string {
-  switch (canonicalType(type)) {
+  const name = canonicalType(type);
+  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(name) ?? [];
+  if (precision !== undefined) {
+    // All 65 digits that there are: what the type needs before the point, and after it as many as are left, 30 at most.
+    const left = 65 - (Number(precision) - Number(scale));
+    return `CAST(${sql} AS DECIMAL(65,${Math.max(Number(scale), Math.min(30, left))}))`;
+  }
+  if (name.startsWith("TIMESTAMP")) return `CAST(${sql} AS DATETIME(6))`;
+  switch (name) {
     case "VARCHAR":
     case "UUID":
       return `CONVERT(${sql} USING utf8mb4)`;
     case "BOOLEAN":
     case "UBIGINT":
       return `(${sql} + 0)`;
+    case "FLOAT":
+    case "DOUBLE":
+      return `CAST(${sql} AS DOUBLE)`;
+    case "TIME":
+      return `CAST(${sql} AS TIME(6))`;
     default:
       return sql;
   }

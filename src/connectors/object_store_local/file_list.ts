@@ -82,6 +82,8 @@ export class FileList {
     const inside = realPath === this.#realBase || this.#realBase === "/" ||
       realPath.startsWith(`${this.#realBase}/`);
     if (!inside) {
+      // A folder may hold files that are meant.
+      if (!info.isDirectory && !this.#pattern.matches(path)) return;
       return this.#onSkipped(path, "it is a link that leads out of the connection's path");
     }
     if (info.isDirectory) {

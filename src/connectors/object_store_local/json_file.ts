@@ -5,6 +5,12 @@ import { LineScanner, type RowScanner, valueEnd, ValueScanner } from "./json_sca
 import { newSpans, type PayloadBuilder, type RowSpans } from "./payload_builder.ts";
 import type { FilePosition } from "./position.ts";
 
+/**
+ * What bytes behind the last line break are, at the file's present end: a line that is still being written, a row, or either: a row where they
+ * are JSON.
+ */
+export type LastLine = "unfinished" | "row" | "row_if_whole";
+
 /** How the JSON values of a file stand. */
 export type JsonLayout = "lines" | "array" | "values";
 
@@ -107,18 +113,18 @@ export class JsonFileReader {
   /**
    * Adds rows to the builder until it is full or nothing more is there now.
    *
-   * @param final the bytes that are there are all: a last line without line break is a row
+   * @param lastLine what a last line without line break is
    * @returns the position reached, and whether the file's present end is reached (what is left is blank, or an unfinished line)
    */
   async fill(
     builder: PayloadBuilder,
     partition: number,
-    final: boolean,
+    lastLine: LastLine,
     signal: AbortSignal,
   ): Promise<{ readonly position: FilePosition; readonly atEnd: boolean }> {
     let full = false;
     while (!(full ||= builder.roomRows === 0) && !signal.aborted) {
-      const found = this.#scan(builder, partition, final && this.#ended);
+      const found = this.#scan(builder, partition, this.#ended && this.#isRow(lastLine));
       full = found.full;
       if (found.count > 0 || full) continue;
       if (this.#ended) break;
@@ -130,6 +136,18 @@ export class JsonFileReader {
 
   close(): Promise<void> {
     return this.#stream.close();
+  }
+
+  #isRow(lastLine: LastLine): boolean {
+    if (lastLine !== "row_if_whole") return lastLine === "row";
+    const rest = this.#buffer.subarray(this.#from, this.#to);
+    if (rest.includes(NEWLINE)) return false;
+    try {
+      JSON.parse(new TextDecoder().decode(rest));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Hands the rows in the buffer to the builder, or passes over those before the first one wanted. */

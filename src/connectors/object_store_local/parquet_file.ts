@@ -77,7 +77,7 @@ export class ParquetFileReader implements TableFileReader {
     } catch (error) {
       await Deno.remove(copy).catch(() => {});
       throw error instanceof FlowError && error.code.startsWith("sql_")
-        ? fileError(realPath, new Error(withoutStatement(error.message)))
+        ? fileError(realPath, new Error(withoutStatement(error.message).replaceAll(copy, path)))
         : error;
     }
   }

@@ -30,6 +30,9 @@ const EXTENSIONS: Readonly<Record<FileFormat, string>> = {
   json_lines: "jsonl",
 };
 
+/** Formats in which a row without any field is a row: `{}`. */
+const KEEPS_BARE_ROWS: ReadonlySet<FileFormat> = new Set(["json", "json_lines"]);
+
 /** More folders than this in one batch are a mistake in `partition_by`, such as a key. */
 const MAX_FOLDERS = 1000;
 
@@ -90,6 +93,9 @@ export class FileSink implements Sink {
     const { partition_by } = this.#options;
     const folderColumns = partition_by.map((name) => this.#column(batch, name));
     const columns = batch.columns.filter(({ name }) => !partition_by.includes(name));
+    if (columns.length === 0 && !KEEPS_BARE_ROWS.has(this.#format)) {
+      return await this.#rejectBare(batch, session);
+    }
     const rejected = this.#format === "parquet"
       ? await this.#rejectLong(batch, columns, session)
       : undefined;
@@ -114,6 +120,19 @@ export class FileSink implements Sink {
 
   async close(): Promise<void> {
     await this.abort();
+  }
+
+  /** Refuses all rows: a file of this format would have no column. */
+  async #rejectBare(batch: Batch, session: Session): Promise<RejectedRows> {
+    const reason = batch.columns.length === 0
+      ? `the row has no fields, which ${this.#format} cannot hold`
+      : "partition_by leaves no column for the file";
+    const table = this.#context?.engine.newName("rejected") ?? "rejected";
+    await session.run(
+      `CREATE TABLE ${quoteIdentifier(table)} AS SELECT ${quoteLiteral(reason)} AS _error, ` +
+        `${rejectionKey(batch)} FROM ${quoteIdentifier(batch.table)}`,
+    );
+    return { table, count: batch.rows, by: batch.hasRowColumn ? "row_number" : "row_json" };
   }
 
   #column(batch: Batch, name: string): Column {
@@ -243,13 +262,10 @@ export class FileSink implements Sink {
         `' has more than 38 digits, which Parquet cannot hold'`;
     });
     const table = this.#context?.engine.newName("rejected") ?? "rejected";
-    const key = batch.hasRowColumn
-      ? quoteIdentifier(ROW_COLUMN)
-      : `${jsonRow(batch.columns)} AS _row_json`;
     await session.run(
       `CREATE TABLE ${quoteIdentifier(table)} AS SELECT CASE ${
         cases.join(" ")
-      } END AS _error, ${key} ` +
+      } END AS _error, ${rejectionKey(batch)} ` +
         `FROM ${source} WHERE ${condition}`,
     );
     return {
@@ -261,4 +277,12 @@ export class FileSink implements Sink {
 
 function whereOf(conditions: readonly string[]): string {
   return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
+}
+
+/** What tells a refused row: its number, or the row itself. */
+function rejectionKey(batch: Batch): string {
+  if (batch.hasRowColumn) return quoteIdentifier(ROW_COLUMN);
+  return batch.columns.length === 0
+    ? "'{}' AS _row_json"
+    : `${jsonRow(batch.columns)} AS _row_json`;
 }

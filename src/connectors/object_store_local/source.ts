@@ -7,7 +7,7 @@ import type { Source, SourceContext, SourceTraits } from "../../core/source.ts";
 import { CsvFileReader } from "./csv_file.ts";
 import { formatFromPath } from "./file_format.ts";
 import { FileList, type FoundFile } from "./file_list.ts";
-import { JsonFileReader, jsonLayout } from "./json_file.ts";
+import { JsonFileReader, jsonLayout, type LastLine } from "./json_file.ts";
 import { csvReadOptions, jsonBatchRows, type SourceOptions } from "./options.ts";
 import { ParquetFileReader } from "./parquet_file.ts";
 import { PayloadBuilder } from "./payload_builder.ts";
@@ -54,6 +54,10 @@ export class FileSource implements Source {
     this.#context = context;
     this.#session = await context.engine.connect();
     await this.#look();
+    if (this.#files.size === 0 && this.#skipped.size === 0) {
+      const yet = context.untilEnd ? "" : " yet";
+      this.#notice(`${this.sourceId}: there is no such file below '${this.#options.path}'${yet}`);
+    }
   }
 
   async *read(signal: AbortSignal): AsyncGenerator<SourceBatch | undefined> {
@@ -165,11 +169,12 @@ export class FileSource implements Source {
   #skip(path: string, reason: string): void {
     if (this.#context === undefined || this.#skipped.has(path)) return;
     this.#skipped.add(path);
-    this.#context.observe({
-      kind: "notice",
-      pipeline: this.#context.pipeline,
-      message: `${this.sourceId}: '${path}' is not read: ${reason}`,
-    });
+    this.#notice(`${this.sourceId}: '${path}' is not read: ${reason}`);
+  }
+
+  #notice(message: string): void {
+    const { observe, pipeline } = this.#opened();
+    observe({ kind: "notice", pipeline, message });
   }
 
   /** The next batch, `undefined` when nothing is to be had now. */
@@ -204,7 +209,7 @@ export class FileSource implements Source {
 
   /** One batch of as many JSON files as it has room for. */
   async #jsonBatch(signal: AbortSignal): Promise<SourceBatch | undefined> {
-    const { maxBatchBytes, maxBatchRows, engine } = this.#opened();
+    const { maxBatchBytes, maxBatchRows, engine, untilEnd } = this.#opened();
     const rows = Math.min(maxBatchRows, jsonBatchRows(this.#options));
     const builder = new PayloadBuilder(rows, maxBatchBytes);
     const read: { file: TrackedFile; generation: number; from: string | null; to: string }[] = [];
@@ -218,7 +223,7 @@ export class FileSource implements Source {
       const { position, atEnd } = await opened.reader.fill(
         builder,
         builder.partition(file.path),
-        file.atRest,
+        lastLineOf(file, untilEnd),
         signal,
       );
       // Somebody sought another position meanwhile: what was collected of this file is out of date.
@@ -357,4 +362,10 @@ export class FileSource implements Source {
     this.#open = undefined;
     await open?.reader.close();
   }
+}
+
+/** A writer may pause in the midst of a line: what is no JSON yet is waited for, unless this look at the file is the last one. */
+function lastLineOf(file: TrackedFile, untilEnd: boolean): LastLine {
+  if (!file.atRest) return "unfinished";
+  return untilEnd || !file.grows ? "row" : "row_if_whole";
 }

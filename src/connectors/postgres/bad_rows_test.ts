@@ -171,7 +171,7 @@ serviceTest(
       assert.equal(rejected?.count, 1);
       assert.match(
         reason ?? "",
-        /^1: character with byte sequence .* has no equivalent .*22P05\]$/,
+        /^1: column "name": character with byte sequence .* has no equivalent .*22P05\]$/,
       );
       await sink.close();
     } finally {

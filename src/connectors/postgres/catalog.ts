@@ -50,12 +50,11 @@ WITH RECURSIVE base AS (
 )
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS native,
   t.typname AS type_name, b.typmod AS typmod, format_type(b.oid, -1) AS cast_type,
-  coalesce(NOT c.collisdeterministic, false) AS is_loose, a.attnotnull AS not_null, (a.atthasdef OR a.attidentity <> '') AS has_default,
+  a.attnotnull AS not_null, (a.atthasdef OR a.attidentity <> '') AS has_default,
   a.attgenerated <> '' AS generated, col_description(a.attrelid, a.attnum) AS comment
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
 JOIN pg_type t ON t.oid = b.oid
-LEFT JOIN pg_collation c ON c.oid = a.attcollation
 WHERE a.attrelid = to_regclass($1)
 ORDER BY a.attnum`;
 
@@ -74,7 +73,6 @@ interface ColumnRow {
   readonly type_name: string;
   readonly typmod: string;
   readonly cast_type: string;
-  readonly is_loose: string;
   readonly not_null: string;
   readonly has_default: string;
   readonly generated: string;
@@ -125,8 +123,8 @@ function toColumn(row: ColumnRow): PostgresColumn {
     typeName: row.type_name,
     castType: row.cast_type,
     opaque: type === undefined,
-    // Some texts take `a` and `A` for equal: by their type, or by a collation.
-    ...(type === undefined || row.type_name === "citext" || row.is_loose === "t"
+    // citext is text that takes `a` and `A` for equal.
+    ...(type === undefined || row.type_name === "citext"
       ? { ownType: ownTypeOf(row, typmod) }
       : {}),
     widens: row.comment === MADE_BY_FLOW && type !== undefined,

@@ -23,8 +23,11 @@ const CODES: Readonly<Record<string, string>> = {
 
 /** Of an upsert: a row would be touched twice. Rows of one key are refused before, so that only the table takes the keys for equal. */
 const CARDINALITY = "21000";
-const LOOSE_KEYS = "the table takes some keys for equal that differ in the query (char(n), a collation without case): " +
+const LOOSE_KEYS =
+  "the table takes some keys for equal that differ in the query (char(n), a collation without case): " +
   "make the query unique as the table compares";
+
+const QUERY_ADVICE = "correct the SQL; it is in Postgres's own dialect";
 
 /** Features that are not there, and names of schemas, cursors and prepared statements. */
 const STATEMENT_STATES = /^(0A|2[67]|34|3F|42)/;
@@ -50,7 +53,8 @@ export function toDatabaseError(
   const shown = position === undefined
     ? ""
     : ` (line ${position.line}, column ${position.character})`;
-  const hint = server?.code === CARDINALITY ? LOOSE_KEYS : server?.hint ?? told.hint;
+  const advice = code === "query_invalid" ? QUERY_ADVICE : undefined;
+  const hint = server?.code === CARDINALITY ? LOOSE_KEYS : server?.hint ?? told.hint ?? advice;
   const isOwn = code === "query_invalid" || code === "load_rejected";
   return new FlowError(`${told.message}${shown}`, {
     code,

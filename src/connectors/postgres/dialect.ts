@@ -26,7 +26,8 @@ export const postgresDialect: Dialect = {
       : postgresType(canonicalType(type)),
   cast: exactCast,
   castToOwn,
-  exactText: (sql) => `CAST(${sql} AS text) COLLATE "C"`,
+  comparable: ({ sql, type }) =>
+    canonicalType(type) === "VARCHAR" ? `CAST(${sql} AS text) COLLATE "C"` : sql,
   normalize,
   differs: (left, right) => `(${left} IS DISTINCT FROM ${right})`,
   rowHash,

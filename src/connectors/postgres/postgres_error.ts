@@ -28,6 +28,24 @@ export function isRowError(error: unknown): error is ServerError {
   return isServerError(error) && (/^(22|23|44|54)/.test(error.code) || error.code === "P0001");
 }
 
+/**
+ * True when a statement does not fit the table (any more): a column, the table, its schema or a unique index is not there, or a column has another
+ * type or is generated.
+ */
+export function isTableChange(error: unknown): boolean {
+  return isServerError(error) && TABLE_CHANGES.has(error.code);
+}
+
+const TABLE_CHANGES: ReadonlySet<string> = new Set([
+  "42703",
+  "42P01",
+  "3F000",
+  "42P10",
+  "42804",
+  "42846",
+  "428C9",
+]);
+
 /** True when the connection is gone: what it was doing may or may not have happened. */
 export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof FlowError) return error.code === "postgres_unreachable";
@@ -179,6 +197,21 @@ function classify(
     };
   }
   if (/^(22|23|44|P0)/.test(code)) return { code: "postgres_data_refused", domain: "user" };
+  // A field such as ctid or xmin.
+  if (code === "42701" && /system column/.test(error.message)) {
+    return {
+      code: "postgres_statement_invalid",
+      domain: "user",
+      hint: "give the column another name with [transform] sql",
+    };
+  }
+  if (isTableChange(error)) {
+    return {
+      code: "postgres_statement_invalid",
+      domain: "user",
+      hint: "if somebody altered the table meanwhile, start again",
+    };
+  }
   if (code.startsWith("42")) return { code: "postgres_statement_invalid", domain: "user" };
   return { code: "postgres_failed", domain: "external" };
 }

@@ -18,10 +18,11 @@ import {
   shownName,
 } from "./catalog.ts";
 import { within } from "../_sql/cancellation.ts";
+import { notCommitted, outcomeUnknown } from "./commit_failure.ts";
 import { PostgresConnection } from "./connection.ts";
 import { deadLetterTable, ensureDeadLetterTable, insertDeadLetters } from "./dead_letter_table.ts";
 import { ensureOffsetsTable, moveOffsets, readOffsets } from "./offsets.ts";
-import { isConnectionLoss, toPostgresError } from "./postgres_error.ts";
+import { isConnectionLoss, isTableChange, toPostgresError } from "./postgres_error.ts";
 import { writeRows } from "./row_writer.ts";
 import { addColumns, createTable } from "./target_table.ts";
 import { postgresWidener, widenColumns } from "./widening.ts";
@@ -150,31 +151,49 @@ export class PostgresSink implements Sink {
   ): Promise<RejectedRows | undefined> {
     return this.#told(`write to ${shownName(this.#table)}`, async (connection) => {
       signal.throwIfAborted();
-      let planned = await this.#planFor(connection, batch.columns);
-      if (batch.rows === 0) return undefined;
-      if (await this.#widened(connection, planned.doubts, batch, session)) {
-        planned = await this.#planFor(connection, batch.columns);
+      const wasKnown = this.#target !== undefined;
+      try {
+        return await this.#writeInto(connection, batch, session, signal);
+      } catch (error) {
+        // Somebody has altered the table since it was looked at: it is looked at again, as long as the transaction holds no rows.
+        if (!isTableChange(error) || !wasKnown || this.#wroteInEpoch) throw error;
+        this.#forgetTarget();
+        await connection.query(`ROLLBACK; ${BEGIN}`);
+        return await this.#writeInto(connection, batch, session, signal);
       }
-      const names = { table: qualifiedName(this.#table), shown: shownName(this.#table) };
-      // Only now: before it is widened, a column may be one that no value of the batch fits.
-      planned.plan ??= planWrite(names, planned.shaped);
-      const { plan, mergeStage } = planned;
-      const rejected = await writeRows({
-        connection,
-        session,
-        engine: this.#opened().engine,
-        plan,
-        batch,
-        mergeStage,
-        expectBadRows: this.#checkedBatchesLeft > 0,
-        signal,
-      });
-      this.#wroteInEpoch = true;
-      this.#checkedBatchesLeft = rejected === undefined
-        ? Math.max(0, this.#checkedBatchesLeft - 1)
-        : CHECKED_BATCHES;
-      return rejected;
     });
+  }
+
+  async #writeInto(
+    connection: PostgresConnection,
+    batch: Batch,
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<RejectedRows | undefined> {
+    let planned = await this.#planFor(connection, batch.columns);
+    if (batch.rows === 0) return undefined;
+    if (await this.#widened(connection, planned.doubts, batch, session)) {
+      planned = await this.#planFor(connection, batch.columns);
+    }
+    const names = { table: qualifiedName(this.#table), shown: shownName(this.#table) };
+    // Only now: before it is widened, a column may be one that no value of the batch fits.
+    planned.plan ??= planWrite(names, planned.shaped);
+    const { plan, mergeStage } = planned;
+    const rejected = await writeRows({
+      connection,
+      session,
+      engine: this.#opened().engine,
+      plan,
+      batch,
+      mergeStage,
+      expectBadRows: this.#checkedBatchesLeft > 0,
+      signal,
+    });
+    this.#wroteInEpoch = true;
+    this.#checkedBatchesLeft = rejected === undefined
+      ? Math.max(0, this.#checkedBatchesLeft - 1)
+      : CHECKED_BATCHES;
+    return rejected;
   }
 
   writeDeadLetters(table: string, letters: readonly DeadLetter[]): Promise<void> {
@@ -372,27 +391,3 @@ export class PostgresSink implements Sink {
 /** Batches of a pipeline differ in few ways (parts of a decoded batch); older plans are made again. */
 const MAX_PLANS = 8;
 const ROLLBACK_WITHIN_MS = 5_000;
-
-function notCommitted(targetId: string, cause?: unknown): FlowError {
-  return new FlowError(`the transaction in ${targetId} was rolled back instead of committed`, {
-    code: "postgres_not_committed",
-    domain: "external",
-    retryable: true,
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function outcomeUnknown(targetId: string, cause: unknown): FlowError {
-  return new FlowError(
-    `the connection to ${targetId} broke during COMMIT, and whether the rows are there is not known`,
-    {
-      code: "postgres_commit_unknown",
-      domain: "external",
-      retryable: true,
-      hint:
-        "with exactly-once delivery a restart goes on from the offsets that the target holds; " +
-        "otherwise the last rows may come twice",
-      cause,
-    },
-  );
-}

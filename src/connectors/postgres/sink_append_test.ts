@@ -163,8 +163,8 @@ serviceTest(
        ('sad', '::1', '{}', 'abcd', 1), ('sad', '::1', '{}', 'bad', 1)) AS t(m, ip, tags, s, n)`,
     );
     assert.deepEqual(await rig.reasons(rejected), [
-      '1: invalid input value for enum mood: "angry" [SQLSTATE 22P02]',
-      '2: invalid input syntax for type inet: "nowhere" [SQLSTATE 22P02]',
+      '1: column "m": invalid input value for enum mood: "angry" [SQLSTATE 22P02]',
+      '2: column "ip": invalid input syntax for type inet: "nowhere" [SQLSTATE 22P02]',
       '3: column "s" has 4 characters, too many for short',
       '4: value for domain short violates check constraint "short_check" [SQLSTATE 23514]',
     ]);

@@ -83,10 +83,30 @@ export function insertFindingBadRows(
   });
   const chunk = `SELECT r, ${casts.join(", ")} FROM ${stage} ` +
     "WHERE r >= flow_at AND r < flow_at + flow_size ORDER BY r";
-  return `DO ${quoteLiteral(findingBlock(insertSql(plan, chunk), stage, errors))}`;
+  const probes = plan.columns.map(({ target }, at) => {
+    const text = as === "text" ? `c${at + 1}` : `convert_from(decode(c${at + 1}, 'hex'), 'UTF8')`;
+    return columnProbe(target.name, `${text}::${target.castType}`, stage);
+  });
+  return `DO ${quoteLiteral(findingBlock(insertSql(plan, chunk), stage, errors, probes))}`;
 }
 
-function findingBlock(insert: string, stage: string, errors: string): string {
+/** Names the column in the message when its value is what the server refuses, which the server itself does not tell. */
+function columnProbe(name: string, cast: string, stage: string): string {
+  return `IF flow_column IS NULL THEN
+          BEGIN
+            PERFORM ${cast} FROM ${stage} WHERE r = flow_at;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            flow_column := ${quoteLiteral(name)};
+          END;
+        END IF;`;
+}
+
+function findingBlock(
+  insert: string,
+  stage: string,
+  errors: string,
+  probes: readonly string[],
+): string {
   return `#variable_conflict use_column
 DECLARE
   flow_at bigint;
@@ -95,6 +115,7 @@ DECLARE
   flow_state text;
   flow_message text;
   flow_detail text;
+  flow_column text;
 BEGIN
   SELECT min(r), max(r) INTO flow_at, flow_last FROM ${stage};
   WHILE flow_at <= flow_last LOOP
@@ -110,7 +131,10 @@ BEGIN
       ELSE
         GET STACKED DIAGNOSTICS flow_state = RETURNED_SQLSTATE,
           flow_message = MESSAGE_TEXT, flow_detail = PG_EXCEPTION_DETAIL;
-        INSERT INTO ${errors} VALUES (flow_at, flow_message ||
+        flow_column := NULL;
+        ${probes.join("\n        ")}
+        INSERT INTO ${errors} VALUES (flow_at,
+          coalesce('column "' || flow_column || '": ', '') || flow_message ||
           CASE WHEN flow_detail <> '' THEN ': ' || flow_detail ELSE '' END ||
           ' [SQLSTATE ' || flow_state || ']');
         flow_at := flow_at + 1;

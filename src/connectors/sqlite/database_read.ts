@@ -129,12 +129,15 @@ async function writeLines(
 
 function unfit(error: unknown): never {
   if (!(error instanceof FlowError) || !/^sql_(invalid|failed)$/.test(error.code)) throw error;
-  throw new FlowError(`a value in SQLite is not of its column's type: ${withoutStatement(error.message)}`, {
-    code: "query_invalid",
-    domain: "user",
-    hint: "cast the column in the query, for example CAST(price AS TEXT)",
-    cause: error,
-  });
+  throw new FlowError(
+    `a value in SQLite is not of its column's type: ${withoutStatement(error.message)}`,
+    {
+      code: "query_invalid",
+      domain: "user",
+      hint: "cast the column in the query, for example CAST(price AS TEXT)",
+      cause: error,
+    },
+  );
 }
 
 async function removeFile(path: string): Promise<void> {

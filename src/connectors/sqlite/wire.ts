@@ -33,7 +33,7 @@ export function wireColumn(
   isKey: boolean,
 ): WireColumn | undefined {
   const source = parseType(column.type);
-  const type = target.type === "ANY" ? ownType(source) : parseType(target.type);
+  const type = target.type === "ANY" ? ownType(source) : realOf(parseType(target.type));
   const cast = sqliteCast(column, source, type, target.widens ?? false);
   if (cast === undefined) return undefined;
   const fitted = fitColumn(column, target, cast, isKey);
@@ -48,9 +48,14 @@ export function wireColumn(
   return { ...fitted, ...wire, target, checks };
 }
 
+/** SQLite has one floating-point type, also where a stage is declared by another. */
+function realOf(type: TypeNode): TypeNode {
+  return isScalar(type, "FLOAT") ? scalar("DOUBLE") : type;
+}
+
 /** What a column without a type of its own takes a value as. */
 function ownType(source: TypeNode): TypeNode {
-  if (source.kind === "scalar" && source.name === "FLOAT") return scalar("DOUBLE");
+  if (isScalar(source, "FLOAT")) return realOf(source);
   if (source.kind === "scalar" && source.name === "NULL") return scalar("VARCHAR");
   return isNested(source) ? scalar("JSON") : source;
 }
