@@ -1,7 +1,12 @@
 /** The `flow` program: arguments in, exit code out. */
 import project from "./deno.json" with { type: "json" };
 import { settleAllocator } from "./src/cli/allocator.ts";
+import { type PackedLibrary, unpackLibraries } from "./src/cli/packed_libraries.ts";
 import { runProgram } from "./src/cli/program.ts";
+
+/** In a compiled program they name the libraries that lie in it compressed (`scripts/compile/pack_libraries.ts`). */
+const settings: { readonly version: string; readonly packedLibraries?: readonly PackedLibrary[] } =
+  project;
 
 /** A compiled program trusts Deno's own certificates only; like other programs, flow trusts the machine's. */
 function trustSystemCertificates(): void {
@@ -18,5 +23,9 @@ function trustSystemCertificates(): void {
 if (import.meta.main) {
   settleAllocator();
   trustSystemCertificates();
-  Deno.exit(await runProgram(Deno.args, project.version));
+  Deno.exit(
+    await runProgram(Deno.args, settings.version, async () => {
+      await unpackLibraries(new URL("./", import.meta.url), settings.packedLibraries ?? []);
+    }),
+  );
 }

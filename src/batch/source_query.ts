@@ -4,6 +4,7 @@ import type { Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { Binder, BoundQuery, BoundValue } from "./binder.ts";
+import { isNumberType } from "./type_relation.ts";
 import { sortableColumn, type StoredWatermark } from "./watermark.ts";
 
 /** The parameter that stands for the highest value that earlier runs have read. */
@@ -57,7 +58,7 @@ export function runQuery(
   const values: Record<string, BoundValue> = { ...userValues(spec) };
   if (!keepsWatermark(text, target, dialect)) return { text, values };
   const column = watermarkColumn(spec, target, columns);
-  const low = watermark?.value ?? dialect.lowestValue(column.type);
+  const low = watermark?.value ?? dialect.lowestValue(orderedType(column));
   // Where values have no form of their own, the query compares with the value as it was found.
   values[WATERMARK] = dialect.sortable === undefined
     ? { value: low, type: column.type }
@@ -117,6 +118,11 @@ function userValues(spec: BatchSpec): Record<string, BoundValue> {
   return Object.fromEntries(
     Object.entries(spec.parameters).map(([name, value]) => [name, { value }]),
   );
+}
+
+/** Numbers are in the order of numbers, also where the engine has them as texts. */
+function orderedType({ type, ownType }: Column): string {
+  return ownType !== undefined && isNumberType(ownType) ? ownType : type;
 }
 
 function isTime(type: string): boolean {

@@ -80,9 +80,7 @@ function numberRelation(declared: string, table: string): TypeRelation {
       : "conflict";
   }
   if (decimal !== undefined && tableWhole >= 0) {
-    return decimal.before >= (INTEGER_DIGITS[tableWhole] ?? 39)
-      ? "widen"
-      : "conflict";
+    return decimal.before >= (INTEGER_DIGITS[tableWhole] ?? 39) ? "widen" : "conflict";
   }
   return "conflict";
 }

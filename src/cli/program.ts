@@ -10,14 +10,21 @@ import { createStyle, mayColor, Terminal } from "./terminal.ts";
 /**
  * The whole command line program: runs what `argv` asks for and returns the exit code. Never throws.
  *
+ * @param prepare done before everything else; what it throws is told like an error of the command
+ *
  * @example
  * ```ts
  * Deno.exit(await runProgram(Deno.args, "1.0.0"));
  * ```
  */
-export async function runProgram(argv: readonly string[], version: string): Promise<number> {
+export async function runProgram(
+  argv: readonly string[],
+  version: string,
+  prepare?: () => Promise<void>,
+): Promise<number> {
   const terminal = new Terminal();
   try {
+    await prepare?.();
     return await runCommand(argv, version, terminal);
   } catch (thrown) {
     if (thrown instanceof Stopped) return thrown.exitCode;

@@ -68,7 +68,7 @@ export interface Dialect {
   typedParameter(placeholder: string, type: string): string;
   /** The value in a form that sorts as its type does; absent where all values have that form (SQLite takes times as texts of any form). */
   sortable?(expression: TypedExpression): string;
-  /** The value below (or equal to) every value of the type, bound for `$watermark` on a first run. */
+  /** The value below (or equal to) every value of the type, which may be a number of the database's own (`Column.ownType`); bound for `$watermark` on a first run. */
   lowestValue(type: string): SqlValue;
   /** `UPDATE` of a table from another relation: sets columns of the rows that match. Expressions refer to the table as `t` and to the source as `s`. */
   updateFrom(request: {

@@ -50,6 +50,8 @@ export interface Sink {
   readonly traits: SinkTraits;
   /** The file that an epoch locks as a whole; two targets of a pipeline cannot share it. */
   readonly exclusiveFile?: string;
+  /** The table, with its server, that an epoch may lock as a whole: two targets of a pipeline that share it would wait for one another. */
+  readonly exclusiveTable?: string;
   open(context: SinkContext, signal: AbortSignal): Promise<void>;
   /** The target's columns now; `undefined` when the table does not exist or the target has no schema. */
   columns(): Promise<readonly TargetColumn[] | undefined>;

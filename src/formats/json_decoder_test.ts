@@ -170,7 +170,7 @@ const REFUSED: Record<string, readonly [payload: string | Uint8Array, reason: Re
   "a leading zero": ['{"v":01}', /^not JSON: /],
   "single quotes": ["{'v':1}", /^not JSON: /],
   "a comment": ['{"v":1/* */}', /^not JSON: /],
-  "a byte order mark": ['\ufeff{"v":1}', /^not JSON: /],
+  "a byte order mark": ['\ufeff{"v":1}', /^not JSON: it begins with a byte order mark$/],
   "half of a surrogate pair": ['{"v":"\\ud800"}', /^not JSON: .*surrogate/],
   "a control character in a string": ['{"v":"\u0001"}', /^not JSON: /],
   "a list": ["[1]", /^JSON, but not an object: a list$/],

@@ -67,21 +67,32 @@ export function planStream(spec: StreamingSpec, connectors: readonly Connector[]
     }
     return { spec: target, sink };
   });
-  refuseSharedFiles(targets);
+  refuseShared(targets);
   const deadLetters = planDeadLetters(spec, targets, connectors);
   const { delivery, notes } = planDelivery(spec, sources, targets);
   return { spec, sources, targets, delivery, notes, ...(deadLetters && { deadLetters }) };
 }
 
-function refuseSharedFiles(targets: readonly PlannedTarget[]): void {
-  const files = targets.map(({ sink }) => sink.exclusiveFile).filter((file) => file !== undefined);
-  const shared = files.find((file, at) => files.indexOf(file) !== at);
-  if (shared === undefined) return;
-  throw new FlowError(`two targets of the pipeline write to the same file '${shared}'`, {
-    code: "targets_share_file",
+function refuseShared(targets: readonly PlannedTarget[]): void {
+  const file = repeated(targets.map(({ sink }) => sink.exclusiveFile));
+  if (file !== undefined) {
+    throw new FlowError(`two targets of the pipeline write to the same file '${file}'`, {
+      code: "targets_share_file",
+      domain: "user",
+      hint: "give each table a file of its own, or write a pipeline for each target",
+    });
+  }
+  const table = repeated(targets.map(({ sink }) => sink.exclusiveTable));
+  if (table === undefined) return;
+  throw new FlowError(`two targets of the pipeline write to the same table ${table}`, {
+    code: "targets_share_table",
     domain: "user",
-    hint: "give each table a file of its own, or write a pipeline for each target",
+    hint: "leave one of them out, or write a pipeline for each",
   });
+}
+
+function repeated(names: readonly (string | undefined)[]): string | undefined {
+  return names.find((name, at) => name !== undefined && names.indexOf(name) !== at);
 }
 
 function planDelivery(

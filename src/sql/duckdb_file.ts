@@ -4,6 +4,7 @@ import { describeError, FlowError } from "../core/error.ts";
 import { quoteLiteral } from "../core/schema.ts";
 import type { Session } from "../core/session.ts";
 import { lockInstance } from "./engine.ts";
+import { FileMemory, FIRST_LIMIT, keepMemoryOpen } from "./file_memory.ts";
 import { DuckdbSession } from "./session.ts";
 
 /** The name under which an opened file stands in SQL: `flow_file.main.events`. It is not the default database. */
@@ -20,6 +21,8 @@ export interface DuckdbFileRequest {
   readonly signal: AbortSignal;
   /** How long to wait while another process has the file open; 10 s by default. */
   readonly waitMs?: number;
+  /** What statements on the file may use at most, in MiB; of those who share an open file, the first one's counts. */
+  readonly maxMemoryMib?: number | undefined;
 }
 
 /** A DuckDB file while it is open: nobody else can open it, not even to read, unless both only read. */
@@ -27,6 +30,7 @@ export interface DuckdbFile {
   /** What the file is known by in this process: equal for two that stand on one file. */
   readonly identity: string;
   readonly scratchDir: string;
+  readonly memory: FileMemory;
   /** A new connection to the file; all of one file see each other's commits. */
   connect(): Promise<DuckdbSession>;
   /** Closes the connections made here, and the file (with a checkpoint) when nobody in this process uses it any more. */
@@ -35,6 +39,7 @@ export interface DuckdbFile {
 
 interface OpenFile {
   readonly instance: DuckDBInstance;
+  readonly memory: FileMemory;
   readonly scratchDir: string;
   readonly writable: boolean;
   users: number;
@@ -43,7 +48,6 @@ interface OpenFile {
 const DEFAULT_WAIT_MS = 10_000;
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 250;
-const MEMORY_LIMIT = "1024MiB";
 
 /**
  * Every DuckDB file that this process has open, by device and inode. DuckDB itself opens a file twice in one process without complaint,
@@ -123,6 +127,7 @@ async function tryOpen(
     const instance = await attach(path, request.scratchDir, writes);
     const opened: OpenFile = {
       instance,
+      memory: new FileMemory(request.maxMemoryMib),
       scratchDir: request.scratchDir,
       writable: writes,
       users: 1,
@@ -216,7 +221,7 @@ async function attach(
 ): Promise<DuckDBInstance> {
   const instance = await DuckDBInstance.create(":memory:", {
     threads: String(navigator.hardwareConcurrency),
-    memory_limit: MEMORY_LIMIT,
+    memory_limit: FIRST_LIMIT,
     temp_directory: `${scratchDir}/spill_file`,
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
@@ -226,6 +231,7 @@ async function attach(
     connection = await instance.connect();
     const mode = writable ? "" : " (READ_ONLY)";
     await connection.run(`ATTACH ${quoteLiteral(path)} AS ${FILE_DATABASE}${mode}`);
+    await keepMemoryOpen(connection);
     await lockInstance(connection, [scratchDir]);
     return instance;
   } catch (error) {
@@ -249,6 +255,10 @@ class OpenedFile implements DuckdbFile {
     this.identity = identity;
     this.#open = open;
     this.scratchDir = scratchDir;
+  }
+
+  get memory(): FileMemory {
+    return this.#open.memory;
   }
 
   async connect(): Promise<DuckdbSession> {

@@ -36,7 +36,8 @@ export function toSqlError(error: unknown, sql: string): FlowError {
     return new FlowError(`the engine's memory does not suffice: ${firstLine(message)}`, {
       code: "sql_out_of_memory",
       domain: "user",
-      hint: "lower max_batch_bytes or max_batch_rows, or let the statement hold fewer rows at a time",
+      hint:
+        "lower max_batch_bytes or max_batch_rows, or let the statement hold fewer rows at a time",
       details: { sql: shortened(sql) },
       cause: error,
     });

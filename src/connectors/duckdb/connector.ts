@@ -5,7 +5,7 @@ import type { Sink } from "../../core/sink.ts";
 import { openDuckdbFile } from "../../sql/duckdb_file.ts";
 import { databaseFilePath } from "../_sql/file_path.ts";
 import { openDuckdbDatabase } from "./database.ts";
-import { duckdbConnectionOptions } from "./options.ts";
+import { duckdbConnectionOptions, maxMemoryMib } from "./options.ts";
 import { DuckdbSink } from "./sink.ts";
 
 /** Tables in a DuckDB file. */
@@ -29,6 +29,7 @@ function createSink(request: SinkRequest): Sink {
   }
   return new DuckdbSink({
     path: databaseFilePath("duckdb", request.options),
+    maxMemoryMib: maxMemoryMib(request.options),
     table: request.table,
     mode: request.mode,
     keys: request.keys,
@@ -44,6 +45,7 @@ async function check(options: Options, signal: AbortSignal): Promise<ConnectionC
     const file = await openDuckdbFile({
       path,
       access: "read",
+      maxMemoryMib: maxMemoryMib(options),
       scratchDir,
       clock: systemClock,
       signal,

@@ -5,6 +5,7 @@ import { duckdbDialect } from "../../sql/dialect.ts";
 import { FILE_DATABASE, openDuckdbFile } from "../../sql/duckdb_file.ts";
 import { databaseFilePath, realPath } from "../_sql/file_path.ts";
 import { DuckdbDatabaseSession } from "./database_session.ts";
+import { maxMemoryMib } from "./options.ts";
 
 /**
  * A DuckDB file as the database of declared pipelines. While a session that may write is open, no other process can open the file; sessions
@@ -21,6 +22,7 @@ export function openDuckdbDatabase(options: Options, context: DatabaseContext): 
       const file = await openDuckdbFile({
         path,
         access: readOnly ? "read" : "create",
+        maxMemoryMib: maxMemoryMib(options),
         scratchDir: context.scratchDir,
         clock: context.clock,
         signal,

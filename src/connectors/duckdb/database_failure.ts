@@ -10,7 +10,7 @@ const UNFIT_CAST = /^Invalid Input Error: the value '/;
 const UNFIT_COMMIT = /^TransactionContext Error: Failed to commit: .*constraint/i;
 
 /**
- * Errors of statements on a DuckDB file by the codes that all databases share: `load_rejected`, `database_busy` (two transactions wrote
+ * Errors of statements on a DuckDB file by the codes that all databases share: `load_rejected`, `duckdb_out_of_memory`, `database_busy` (two transactions wrote
  * to the same rows: DuckDB lets the second one fail at once), `permission_denied` (a write on a session that only reads), `query_invalid`.
  *
  * @param work `query` is one that somebody wrote: what the engine points at in it stays in the message
@@ -20,7 +20,9 @@ export function databaseFailure(
   path: string,
   work: "query" | "write",
 ): unknown {
-  if (!(error instanceof FlowError) || !/^sql_(invalid|failed)$/.test(error.code)) return error;
+  if (!(error instanceof FlowError)) return error;
+  if (error.code === "sql_out_of_memory") return fileFailure(error, path);
+  if (!/^sql_(invalid|failed)$/.test(error.code)) return error;
   const { message } = error;
   const init = { domain: "user", details: { path }, cause: error } as const;
   const isUnfit = UNFIT.test(message) || UNFIT_CAST.test(message) || UNFIT_COMMIT.test(message);

@@ -63,7 +63,10 @@ export class DuckdbDatabaseSession implements DatabaseSession {
   }
 
   run(sql: string, params: readonly SqlValue[] = []): Promise<number> {
-    return this.#do((session) => session.change(sql, params));
+    return this.#do(async (session) => {
+      await this.#connection.file.memory.forStatements(session);
+      return await session.change(sql, params);
+    });
   }
 
   async rows<Row = Record<string, SqlValue>>(
@@ -90,14 +93,15 @@ export class DuckdbDatabaseSession implements DatabaseSession {
     engine: Engine,
     engineSession: Session,
   ): AsyncGenerator<RelationPiece> {
-    const { session, signal, path } = this.#connection;
+    const { file, session, signal, path } = this.#connection;
     const columns = await this.describe(query, params);
-    this.#requireFree();
+    const statement = query.replace(/[;\s]+$/, "");
+    await this.#do(() => file.memory.forQuery(session, statement, params));
     this.#reading = true;
     try {
       yield* copyInPieces({
         from: session,
-        query: query.replace(/[;\s]+$/, ""),
+        query: statement,
         params,
         columns,
         engine,
@@ -156,9 +160,12 @@ export class DuckdbDatabaseSession implements DatabaseSession {
       await side.run(`ATTACH ${quoteLiteral(staged)} AS ${name} (READ_ONLY)`);
       try {
         const columns = into.columns.map((column) => quoteIdentifier(column.name)).join(", ");
-        return await this.run(
-          `INSERT INTO ${into.table} (${columns}) SELECT * FROM ${name}.main.rows`,
-        );
+        return await this.#do(async (session) => {
+          await this.#connection.file.memory.forLoading(session);
+          return await session.change(
+            `INSERT INTO ${into.table} (${columns}) SELECT * FROM ${name}.main.rows`,
+          );
+        });
       } finally {
         await side.run(`DETACH ${name}`);
       }

@@ -9,9 +9,10 @@ const signal = () => new AbortController().signal;
 
 async function withDatabase(
   work: (database: Database, folder: string) => Promise<void>,
+  options: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "flow_test_" });
-  const database = duckdbConnector.openDatabase?.({ path: `${folder}/a.duckdb` }, {
+  const database = duckdbConnector.openDatabase?.({ ...options, path: `${folder}/a.duckdb` }, {
     scratchDir: folder,
     clock: systemClock,
   });
@@ -143,3 +144,21 @@ Deno.test("duckdb database: a query that fails shows its place, a statement of f
       await engine.close();
     }
   }));
+
+Deno.test("duckdb database: a statement that needs more memory than it may have says what to raise", () =>
+  withDatabase(async (database) => {
+    const session = await database.connect(signal());
+    try {
+      await session.run("CREATE TABLE t (id VARCHAR PRIMARY KEY)");
+      await assert.rejects(
+        session.run("INSERT INTO t SELECT repeat(md5(range::VARCHAR), 3) FROM range(3000000)"),
+        (error: FlowError) => {
+          assert.deepEqual([error.code, error.domain], ["duckdb_out_of_memory", "user"]);
+          assert.match(error.hint ?? "", /max_memory_mib/);
+          return true;
+        },
+      );
+    } finally {
+      await session.close();
+    }
+  }, { max_memory_mib: 128 }));

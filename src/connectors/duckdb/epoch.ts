@@ -29,6 +29,7 @@ export class Epoch {
     try {
       const session = await file.connect();
       const side = await file.connect();
+      await file.memory.forLoading(session);
       await session.run("BEGIN TRANSACTION");
       return new Epoch(file, session, side);
     } catch (error) {

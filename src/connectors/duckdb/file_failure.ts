@@ -18,9 +18,16 @@ export function fileFailure(error: unknown, path: string): unknown {
       cause: error,
     });
   }
-  if (
-    error.code === "sql_out_of_memory" || /^(IO|FATAL|Fatal|INTERNAL|OutOfMemory)\b/.test(message)
-  ) {
+  if (error.code === "sql_out_of_memory") {
+    return new FlowError(`a statement on the DuckDB file '${path}' needs more memory: ${message}`, {
+      code: "duckdb_out_of_memory",
+      domain: "user",
+      hint: "give the connection a larger max_memory_mib; indexes have to lie in memory whole",
+      details: { path },
+      cause: error,
+    });
+  }
+  if (/^(IO|FATAL|Fatal|INTERNAL)\b/.test(message)) {
     return new FlowError(`cannot write to the DuckDB file '${path}': ${message}`, {
       code: "duckdb_io_failed",
       domain: "external",

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { Options } from "../../core/connector.ts";
 
 /** Where the file is: `path`, or its URL. */
 export const duckdbConnectionOptions = {
@@ -15,4 +16,17 @@ export const duckdbConnectionOptions = {
     ),
   )),
   dsn: v.optional(v.pipe(v.string(), v.nonEmpty(), v.description("Another name of url"))),
+  max_memory_mib: v.optional(v.pipe(
+    v.number(),
+    v.integer(),
+    v.minValue(128),
+    v.description(
+      "What DuckDB may use at most for statements on the file (joins, sorts, indexes), in MiB; 1024 by default",
+    ),
+  )),
 };
+
+/** `max_memory_mib` where it is given. The options have been validated by the entries above. */
+export function maxMemoryMib(options: Options): number | undefined {
+  return options["max_memory_mib"] as number | undefined;
+}

@@ -17,6 +17,8 @@ import { TableWriter } from "./table_writer.ts";
 /** What a {@link DuckdbSink} is made from. */
 export interface DuckdbSinkOptions {
   readonly path: string;
+  /** What DuckDB may use for the file, in MiB. */
+  readonly maxMemoryMib: number | undefined;
   readonly table: TableRef;
   readonly mode: WriteMode;
   readonly keys: readonly string[];
@@ -179,6 +181,7 @@ export class DuckdbSink implements Sink {
     const { context, signal } = this.#context();
     return {
       path: this.#options.path,
+      maxMemoryMib: this.#options.maxMemoryMib,
       access,
       scratchDir: context.engine.scratchDir,
       clock: context.clock,

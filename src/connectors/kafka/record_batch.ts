@@ -278,7 +278,7 @@ function readVarlong(bytes: Uint8Array): number {
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
-const texts = new TextDecoder();
+const texts = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * The headers between `at` and `end` as JSON object text: values are texts (or null), and a name that occurs more than once has a list of

@@ -3,6 +3,7 @@ import type { Database, DatabaseContext, DatabaseSession } from "../../core/data
 import { type PostgresAddress, postgresAddress } from "./address.ts";
 import { PostgresConnection } from "./connection.ts";
 import { toDatabaseError } from "./database_error.ts";
+import { isServerError } from "./postgres_error.ts";
 import { PostgresSession } from "./database_session.ts";
 import { postgresDialect } from "./dialect.ts";
 
@@ -10,6 +11,13 @@ import { postgresDialect } from "./dialect.ts";
 const SETTINGS =
   "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; " +
   "SET extra_float_digits = 1; SET bytea_output = 'hex'; SET standard_conforming_strings = on";
+
+/**
+ * A server looks for its client only between statements: without this, the statement of a process that was killed goes on to its end, and holds the
+ * pipeline's lock until then. Servers before version 14, and those on systems that cannot tell, do without.
+ */
+const NOTICE_LOST_CLIENTS = "SELECT set_config(name, '2s', false) FROM pg_settings " +
+  "WHERE name = 'client_connection_check_interval' AND setting = '0'";
 
 /** A Postgres database for declared pipelines. */
 export class PostgresDatabase implements Database {
@@ -36,6 +44,9 @@ export class PostgresDatabase implements Database {
     try {
       connection = await PostgresConnection.connect(this.#address, signal);
       await connection.query(SETTINGS, undefined, signal);
+      await connection.query(NOTICE_LOST_CLIENTS, undefined, signal).catch((error: unknown) => {
+        if (!isServerError(error)) throw error;
+      });
       return new PostgresSession(connection, this.#context.clock, signal);
     } catch (error) {
       connection?.drop();

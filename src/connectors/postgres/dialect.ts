@@ -42,7 +42,8 @@ export const postgresDialect: Dialect = {
     canonicalType(type) === "VARCHAR"
       ? placeholder
       : `CAST(${placeholder} AS ${postgresType(canonicalType(type))})`,
-  lowestValue: duckdbDialect.lowestValue,
+  // Numbers of any size have 131072 digits before the point.
+  lowestValue: (type) => type.startsWith("numeric") ? "-1e131071" : duckdbDialect.lowestValue(type),
   updateFrom: ({ table, source, set, on }) =>
     `UPDATE ${table} AS t SET ${
       Object.entries(set).map(([name, value]) => `${quote(name)} = ${value}`).join(", ")

@@ -24,7 +24,7 @@ import { deadLetterTable, ensureDeadLetterTable, insertDeadLetters } from "./dea
 import { ensureOffsetsTable, moveOffsets, readOffsets } from "./offsets.ts";
 import { isConnectionLoss, isTableChange, toPostgresError } from "./postgres_error.ts";
 import { writeRows } from "./row_writer.ts";
-import { addColumns, createTable } from "./target_table.ts";
+import { addColumns, createSchema, createTable } from "./target_table.ts";
 import { postgresWidener, widenColumns } from "./widening.ts";
 import { planWrite, type WritePlan } from "./write_plan.ts";
 
@@ -54,6 +54,7 @@ interface CachedPlan {
 /** Rows into a Postgres table: COPY, or COPY and an upsert; offsets and dead letters in the rows' own transaction. */
 export class PostgresSink implements Sink {
   readonly targetId: string;
+  readonly exclusiveTable: string;
   readonly traits: SinkTraits = {
     transactional: true,
     modes: ["append", "merge"],
@@ -89,6 +90,8 @@ export class PostgresSink implements Sink {
     this.#table = request.table;
     this.#address = postgresAddress(request.options);
     this.targetId = `postgres:${shownName(request.table)}`;
+    const { schema = "public", name } = request.table;
+    this.exclusiveTable = `${shownName({ schema, name })} at ${this.#address.shown}`;
   }
 
   async open(context: SinkContext, signal: AbortSignal): Promise<void> {
@@ -325,6 +328,11 @@ export class PostgresSink implements Sink {
       known: () => Promise.resolve(create && (this.#hasWritten || this.#wroteInEpoch)),
       read: () => readTable(connection, this.#table),
       makeTable: async (columns, primaryKey) => {
+        const { schema } = this.#table;
+        if (schema !== undefined && await createSchema(connection, schema)) {
+          // There are no rows in it yet: the table is missing.
+          await connection.query(`ROLLBACK; ${BEGIN}`);
+        }
         await createTable(connection, this.#table, columns, primaryKey);
         this.#notice(`created the table ${shown}`);
       },

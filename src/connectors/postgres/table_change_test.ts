@@ -51,3 +51,25 @@ serviceTest("an altered table that does not fit any more is told by its column",
 function sorted(row: Record<string, unknown> | undefined): Record<string, unknown> {
   return Object.fromEntries(Object.entries(row ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
+
+serviceTest("two targets of a pipeline may both need a schema that is missing", async (rig) => {
+  const schema = `${rig.schema}_new`;
+  const never = new AbortController().signal;
+  const sinks = [
+    await rig.sink({ table: { schema, name: "a" } }),
+    await rig.sink({ table: { schema, name: "b" } }),
+  ];
+  try {
+    // As the writer of epochs does: both transactions are open at the same time.
+    for (const sink of sinks) {
+      await sink.begin(1);
+      await sink.write(await rig.batch("SELECT 1 AS id"), rig.session, never);
+    }
+    for (const sink of sinks) await sink.commit([]);
+    const rows = await rig.select(`SELECT a.id FROM ${schema}.a JOIN ${schema}.b USING (id)`);
+    assert.equal(rows.length, 1);
+  } finally {
+    for (const sink of sinks) await sink.close();
+    await rig.client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+  }
+});

@@ -3,20 +3,20 @@ import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import { MADE_BY_FLOW } from "../_sql/widening.ts";
 import { qualifiedName, shownName } from "./catalog.ts";
-import type { PostgresConnection } from "./connection.ts";
+import { PostgresConnection } from "./connection.ts";
+import { isServerError } from "./postgres_error.ts";
 import { postgresType } from "./type_map.ts";
 
 /** Longest name; Postgres cuts longer ones without an error. */
 export const MAX_NAME_BYTES = 63;
 
-/** Creates the table (and its schema) from a batch's columns, `keys` being its primary key. Within the open transaction. */
+/** Creates the table from a batch's columns, `keys` being its primary key. Within the open transaction. */
 export async function createTable(
   connection: PostgresConnection,
   table: TableRef,
   columns: readonly Column[],
   keys: readonly string[],
 ): Promise<void> {
-  if (table.schema !== undefined) await createSchema(connection, table.schema);
   const definitions = columns.map((column) => definition(table, column));
   if (keys.length > 0) definitions.push(`PRIMARY KEY (${keys.map(quoteIdentifier).join(", ")})`);
   await connection.query(
@@ -48,13 +48,32 @@ async function markColumns(
   await connection.query(comments.join("; "));
 }
 
-async function createSchema(connection: PostgresConnection, schema: string): Promise<void> {
+/**
+ * Makes the schema where it is missing, at once and not in the open transaction: another target of the same pipeline may need it before this one
+ * commits, and would wait for ever.
+ *
+ * @returns true when it was missing: a transaction that has looked for it before may not see it
+ */
+export async function createSchema(
+  connection: PostgresConnection,
+  schema: string,
+): Promise<boolean> {
   // CREATE SCHEMA wants a right that is not needed when the schema is there.
   const { rows } = await connection.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [
     schema,
   ]);
-  if (rows.length > 0) return;
-  await connection.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+  if (rows.length > 0) return false;
+  const own = await PostgresConnection.connect(connection.address);
+  try {
+    await own.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+  } catch (error) {
+    // Another process made it in the same moment: IF NOT EXISTS does not see what is not committed.
+    const raced = isServerError(error) && (error.code === "23505" || error.code === "42P06");
+    if (!raced) throw error;
+  } finally {
+    await own.close();
+  }
+  return true;
 }
 
 function definition(table: TableRef, column: Column): string {
