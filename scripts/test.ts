@@ -3,7 +3,7 @@
  * and scripts with the FLOW_TEST_… variables, and ends with one line: `N passed, N failed`, and `, N skipped` when
  * tests were skipped, which are then listed above it.
  *
- *     deno task test                                 everything
+ *     deno task test                                 everything, in two processes side by side
  *     deno task test src/core tests/tidy_test.ts     only these
  *     deno task test --filter watermark              further arguments go to `deno test`
  *     deno task test --no-services --no-binary src   quick: what needs the services or the binary is skipped
@@ -18,7 +18,9 @@ import { messageOf } from "./services/process.ts";
 import { LineSplitter, type Outcome, readOutcome } from "./test/outcome.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const FOLDERS = ["src", "tests", "scripts"];
+/** These run beside all other tests: the two take about as long, and each waits a good part of its time (for servers, brokers, processes). */
+const FIRST_LANE = ["src", "scripts", "tests/batch"];
+const OTHER_TESTS = "tests";
 const IN_CI = Deno.env.get("CI") === "true";
 
 /** What was prepared for the tests. */
@@ -51,9 +53,31 @@ async function prepare(
   return { env, failures, stop: () => services?.stop() ?? Promise.resolve() };
 }
 
+/** Runs the lanes side by side; what the first prints comes as it is printed, the others' output when it is their turn. */
+async function runLanes(
+  lanes: readonly (readonly string[])[],
+  env: Readonly<Record<string, string>>,
+): Promise<Outcome> {
+  let turn: Promise<unknown> = Promise.resolve();
+  const running = lanes.map((args) => {
+    const outcome = runTests(args, env, turn);
+    turn = Promise.allSettled([turn, outcome]);
+    return outcome;
+  });
+  const outcomes = await Promise.all(running);
+  const sum = (count: (outcome: Outcome) => number) => outcomes.reduce((n, o) => n + count(o), 0);
+  return {
+    passed: sum(({ passed }) => passed),
+    failed: sum(({ failed }) => failed),
+    skipped: outcomes.flatMap(({ skipped }) => skipped),
+  };
+}
+
+/** @param turn nothing is printed before it has settled */
 async function runTests(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  turn: Promise<unknown>,
 ): Promise<Outcome> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--unstable-worker-options", ...args],
@@ -65,11 +89,20 @@ async function runTests(
   const pass = (signal: Deno.Signal) => () => child.kill(signal);
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, pass(signal));
   const lines = new LineSplitter();
+  const held: Uint8Array[] = [];
+  let isOurTurn = false;
+  void turn.then(() => isOurTurn = true);
+  const print = async () => {
+    for (let chunk = held.shift(); chunk !== undefined; chunk = held.shift()) await writeAll(chunk);
+  };
   for await (const chunk of child.stdout) {
-    await writeAll(chunk);
     lines.push(chunk);
+    held.push(chunk);
+    if (isOurTurn) await print();
   }
   const status = await child.status;
+  await turn;
+  await print();
   return readOutcome(lines.end(), status.success);
 }
 
@@ -77,11 +110,13 @@ async function main(args: readonly string[]): Promise<number> {
   const own = { services: !args.includes("--no-services"), binary: !args.includes("--no-binary") };
   const given = args.filter((arg) => arg !== "--no-services" && arg !== "--no-binary");
   const paths = await Promise.all(given.map((arg) => exists(ROOT + arg)));
-  const places = paths.includes(true) ? [] : (await Promise.all(FOLDERS.map(keepExisting))).flat();
+  const lanes = paths.includes(true)
+    ? [given]
+    : (await allLanes()).map((places) => [...given, ...places]);
   const prepared = await prepare(own);
   let outcome: Outcome;
   try {
-    outcome = await runTests([...given, ...places], prepared.env);
+    outcome = await runLanes(lanes, prepared.env);
   } finally {
     await prepared.stop();
   }
@@ -99,8 +134,15 @@ async function main(args: readonly string[]): Promise<number> {
   return ran && failed === 0 ? 0 : 1;
 }
 
-async function keepExisting(folder: string): Promise<string[]> {
-  return await exists(ROOT + folder) ? [folder] : [];
+async function allLanes(): Promise<string[][]> {
+  const others: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(ROOT + OTHER_TESTS)) {
+    const path = `${OTHER_TESTS}/${name}`;
+    const hasTests = isDirectory || name.endsWith("_test.ts");
+    if (hasTests && !FIRST_LANE.includes(path)) others.push(path);
+  }
+  const first = await Promise.all(FIRST_LANE.map(async (path) => await exists(ROOT + path)));
+  return [FIRST_LANE.filter((_, at) => first[at]), others.sort()];
 }
 
 async function exists(path: string): Promise<boolean> {

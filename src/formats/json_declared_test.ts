@@ -107,3 +107,17 @@ Deno.test("json: a declared type that cannot be read is an error", () => {
     { code: "type_text_invalid" },
   );
 });
+
+Deno.test("json: a declared field that does not fit is the reason, also beside a new field", () =>
+  withDecoding(async ({ decode, read }) => {
+    const decoder = createJsonDecoder({
+      inferTimes: true,
+      declared: [{ name: "v", type: "BIGINT" }],
+    });
+    const outcome = await read(
+      await decode(decoder, ['{"v":1}', '{"v":"x","new":1}', '{"v":2,"new":3,"v":4}']),
+    );
+    assert.match(outcome.rejected.get(1) ?? "", /^field 'v': "x" is not exactly a BIGINT/);
+    assert.match(outcome.rejected.get(2) ?? "", /^the key "v" stands twice/);
+    assert.deepEqual([...outcome.json.keys()], [0]);
+  }));

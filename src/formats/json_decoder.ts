@@ -18,7 +18,7 @@ import { observe } from "./json_observation.ts";
 import { oddParts } from "./json_odd_rows.ts";
 import { hasDoubleKey, isDeclaredMisfit, misfitFields, refuse } from "./json_refusal.ts";
 import { Scratch } from "./json_scratch.ts";
-import { parseType } from "./type_text.ts";
+import { declaredType } from "./json_declared_type.ts";
 
 /** Times that a batch is decoded anew because its own rows have taught the decoder a better schema. */
 const MAX_LESSONS = 2;
@@ -76,7 +76,7 @@ class JsonDecoder implements Decoder {
         : {
           key: column.name,
           column: column.name,
-          node: { kind: "declared", type: parseType(column.type) },
+          node: { kind: "declared", type: declaredType(column) },
         }
     );
   }

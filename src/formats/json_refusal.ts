@@ -80,13 +80,15 @@ function misfitsQuery(schema: JsonSchema, slow: SlowTables): string {
     ];
   });
   return `SELECT t.* EXCLUDE (${REASON_COLUMN}), d.${MISFIT_COLUMN}, ` +
-    `CASE WHEN starts_with(d.${MISFIT_COLUMN}, 'k,') THEN CASE WHEN ${
+    `CASE WHEN starts_with(d.${MISFIT_COLUMN}, 'k,') AND ${
       hasDoubleKey("t._payload")
     } THEN 'the key ' || to_json(list_first(list_filter(json_keys(t._payload), ` +
     `lambda k: len(list_filter(json_keys(t._payload), lambda other: other = k)) > 1)))::VARCHAR || ` +
-    `' stands twice in the object' ` +
-    `ELSE 'the batch''s fields are more than ${MAX_FIELDS}: a new one of this row is too many' END ` +
-    `${declared.join(" ")} END AS ${REASON_COLUMN} ` +
+    `' stands twice in the object' ${declared.join(" ")} ` +
+    // What is left of new keys: those that found no room.
+    `WHEN starts_with(d.${MISFIT_COLUMN}, 'k,') ` +
+    `THEN 'the batch''s fields are more than ${MAX_FIELDS}: a new one of this row is too many' ` +
+    `END AS ${REASON_COLUMN} ` +
     `FROM ${quoteIdentifier(slow.texts)} AS t JOIN ${quoteIdentifier(slow.decoded)} AS d ` +
     `ON t.${ROW_COLUMN} = d.${ROW_COLUMN} WHERE d.${MISFIT_COLUMN} IS NOT NULL ` +
     `ORDER BY t.${ROW_COLUMN}`;
@@ -102,7 +104,9 @@ async function explain(scratch: Scratch, batch: SourceBatch, table: string): Pro
   const rows = await scratch.session.rows<{ row: bigint; payload: string; marked: boolean }>(
     `SELECT b.${ROW_COLUMN} AS row, r._payload AS payload, ` +
       // It is lost on the way to JavaScript.
-      `starts_with(r._payload, chr(${BYTE_ORDER_MARK})) AS marked FROM ${quoteIdentifier(table)} AS b ` +
+      `starts_with(r._payload, chr(${BYTE_ORDER_MARK})) AS marked FROM ${
+        quoteIdentifier(table)
+      } AS b ` +
       `JOIN ${quoteIdentifier(batch.table)} AS r ON r.${ROW_COLUMN} = b.${ROW_COLUMN} ` +
       `WHERE b._error = '${NOT_JSON}' AND length(r._payload) <= ${MAX_EXPLAINED_CHARACTERS} ` +
       `ORDER BY 1 LIMIT ${MAX_EXPLAINED}`,

@@ -30,7 +30,9 @@ export async function dressBareRows(
     const by = batch.hasRowColumn ? ROW_COLUMN : "'{}' AS _row_json";
     const table = engine.newName("bare");
     await session.run(
-      `CREATE TABLE ${quoteIdentifier(table)} AS SELECT ${quoteLiteral(reason)} AS _error, ${by} ${from}`,
+      `CREATE TABLE ${quoteIdentifier(table)} AS SELECT ${
+        quoteLiteral(reason)
+      } AS _error, ${by} ${from}`,
     );
     return {
       rejected: { table, count: batch.rows, by: batch.hasRowColumn ? "row_number" : "row_json" },

@@ -214,7 +214,11 @@ function isDataError(error: unknown): error is FlowError {
   return error instanceof FlowError && DATA_ERRORS.has(error.code);
 }
 
-const DATA_ERRORS: ReadonlySet<string> = new Set(["sql_failed", "sql_invalid", "sql_out_of_memory"]);
+const DATA_ERRORS: ReadonlySet<string> = new Set([
+  "sql_failed",
+  "sql_invalid",
+  "sql_out_of_memory",
+]);
 
 function asTransformFailure(error: unknown): unknown {
   if (!isDataError(error) || error.code === "sql_out_of_memory") return error;

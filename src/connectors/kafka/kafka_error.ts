@@ -95,7 +95,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 /** kafkajs has no name of its own for these. */
 const AWAY_WORDS = /not connected|timed out|no answer from the brokers/i;
 const TLS_WORDS =
-  /certificate|CERT_|_ISSUER_|LEAF_SIGNATURE|UnknownIssuer|NotValidForName|handshake|\bTLS\b|\bSSL\b/i;
+  /certificate|_CERT\b|_CERT_|_ISSUER_|LEAF_SIGNATURE|UnknownIssuer|NotValidForName|handshake|\bTLS\b|\bSSL\b/i;
 
 /** A failure of kafkajs as a {@link FlowError} that says what was attempted and what to do. */
 export function kafkaError(thrown: unknown, attempt: Attempt): FlowError {

@@ -263,9 +263,9 @@ export class FileSink implements Sink {
     });
     const table = this.#context?.engine.newName("rejected") ?? "rejected";
     await session.run(
-      `CREATE TABLE ${quoteIdentifier(table)} AS SELECT CASE ${
-        cases.join(" ")
-      } END AS _error, ${rejectionKey(batch)} ` +
+      `CREATE TABLE ${quoteIdentifier(table)} AS SELECT CASE ${cases.join(" ")} END AS _error, ${
+        rejectionKey(batch)
+      } ` +
         `FROM ${source} WHERE ${condition}`,
     );
     return {

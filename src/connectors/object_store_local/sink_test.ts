@@ -132,6 +132,39 @@ fileTest("partition_by makes folders", async (rig) => {
   );
 });
 
+fileTest(
+  "rows of which no column is left for the file are refused, with the reason",
+  async (rig) => {
+    const reasons = async (rejected: Awaited<ReturnType<typeof write>>) =>
+      await rig.rows(
+        `SELECT _error AS e, ${ROW_COLUMN}::INT AS r FROM ${rejected?.table} ORDER BY r`,
+      );
+    const partitioned = await write(
+      rig,
+      { format: "csv", partition_by: ["day"] },
+      "SELECT 1 AS day UNION ALL SELECT 2",
+    );
+    assert.equal(partitioned?.count, 2);
+    assert.deepEqual(await reasons(partitioned), [
+      { e: "partition_by leaves no column for the file", r: 0 },
+      { e: "partition_by leaves no column for the file", r: 1 },
+    ]);
+    await rig.session.run(`CREATE TABLE bare AS SELECT 0::BIGINT AS ${ROW_COLUMN}`);
+    for (const format of ["parquet", "csv", "json"]) {
+      const sink = await rig.sink({ format });
+      await sink.begin(1);
+      const batch = { table: "bare", columns: [], hasRowColumn: true, rows: 1 };
+      const rejected = await sink.write(batch, rig.session, never);
+      const expected = format === "json"
+        ? undefined
+        : [{ e: `the row has no fields, which ${format} cannot hold`, r: 0 }];
+      assert.deepEqual(rejected && await reasons(rejected), expected);
+      await sink.close();
+    }
+    assert.deepEqual((await files(rig)).map(([, text]) => text), ["{}\n"]);
+  },
+);
+
 fileTest("Parquet keeps long integers, and returns those that it cannot hold", async (rig) => {
   const rejected = await write(
     rig,

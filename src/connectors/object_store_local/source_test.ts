@@ -54,28 +54,31 @@ fileTest("a last line without its end waits until the file is at rest", async (r
   assert.deepEqual(seen, ['0 {"n":1}', '1 {"n":2}', '2 {"n":3}']);
 });
 
-fileTest("a writer may rest in the midst of a line; a last line that is whole counts", async (rig) => {
-  await rig.put("a.jsonl", '{"n":1}\n{"n":');
-  const source = await rig.source("a.jsonl", { poll_interval_ms: 20 }, { untilEnd: false });
-  const seen: string[] = [];
-  let idle = 0;
-  for await (const batch of source.read(AbortSignal.timeout(20_000))) {
-    if (batch === undefined) {
-      // The file has been at rest for long.
-      idle += 1;
-      if (idle === 1) await rig.put("a.jsonl", '2}\n{"n":3}', true);
-      continue;
+fileTest(
+  "a writer may rest in the midst of a line; a last line that is whole counts",
+  async (rig) => {
+    await rig.put("a.jsonl", '{"n":1}\n{"n":');
+    const source = await rig.source("a.jsonl", { poll_interval_ms: 20 }, { untilEnd: false });
+    const seen: string[] = [];
+    let idle = 0;
+    for await (const batch of source.read(AbortSignal.timeout(20_000))) {
+      if (batch === undefined) {
+        // The file has been at rest for long.
+        idle += 1;
+        if (idle === 1) await rig.put("a.jsonl", '2}\n{"n":3}', true);
+        continue;
+      }
+      const rows = await rig.rows(`SELECT _payload AS p FROM ${batch.table} ORDER BY _offset`);
+      seen.push(...rows.map((row) => String(row["p"])));
+      if (seen.length >= 3) break;
     }
-    const rows = await rig.rows(`SELECT _payload AS p FROM ${batch.table} ORDER BY _offset`);
-    seen.push(...rows.map((row) => String(row["p"])));
-    if (seen.length >= 3) break;
-  }
-  await source.close();
-  assert.equal(idle > 0, true);
-  assert.deepEqual(seen, ['{"n":1}', '{"n":2}', '{"n":3}']);
-  await rig.put("b.jsonl", '{"n":1}\n{"n":');
-  assert.deepEqual(await rig.payloads("b.jsonl"), ['{"n":1}', '{"n":']);
-});
+    await source.close();
+    assert.equal(idle > 0, true);
+    assert.deepEqual(seen, ['{"n":1}', '{"n":2}', '{"n":3}']);
+    await rig.put("b.jsonl", '{"n":1}\n{"n":');
+    assert.deepEqual(await rig.payloads("b.jsonl"), ['{"n":1}', '{"n":']);
+  },
+);
 
 fileTest("says when no file is meant, and nothing of links that are not", async (rig) => {
   await rig.put("a.jsonl", '{"a":1}\n');

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { databaseTest } from "./test_database_rig.ts";
+import { Relay } from "./test_relay.ts";
 
 databaseTest("small results come with their types", async (rig) => {
   const session = await rig.connect();
@@ -76,6 +77,13 @@ databaseTest("a query is described without being run", async (rig) => {
     "UUID",
     "FLOAT",
     "VARCHAR",
+  ]);
+  const own = columns.filter(({ ownType }) => ownType !== undefined);
+  assert.deepEqual(own.map(({ name, ownType, isLocalType }) => [name, ownType, isLocalType]), [
+    ["any", "numeric", undefined],
+    ["m", "mood", true],
+    ["l", "integer[]", undefined],
+    ["i", "inet", undefined],
   ]);
   assert.deepEqual(await session.rows("SELECT last_value, is_called FROM numbers"), [
     { last_value: 1n, is_called: false },
@@ -269,5 +277,27 @@ databaseTest("what the role may not do is permission_denied", async (rig) => {
     });
   } finally {
     await session.run(`RESET ROLE; DROP ROLE ${role}`);
+  }
+});
+
+databaseTest("the server ends the statement of a client that is gone", async (rig) => {
+  const watching = await rig.connect();
+  const relay = await Relay.start();
+  try {
+    const lost = await rig.database(relay.url(rig.rig)).connect(new AbortController().signal);
+    const [self] = await lost.rows<{ pid: bigint }>("SELECT pg_backend_pid() AS pid");
+    const running = () =>
+      watching.rows(
+        "SELECT 1 AS one FROM pg_stat_activity WHERE pid = $1::bigint AND query ~ 'pg_sleep'",
+        [self?.pid ?? null],
+      );
+    const work = assert.rejects(lost.run("SELECT pg_sleep(60)"));
+    while ((await running()).length === 0);
+    relay.cut();
+    await work;
+    while ((await running()).length > 0) await watching.run("SELECT pg_sleep(0.1)");
+    await lost.close();
+  } finally {
+    await relay.stop();
   }
 });

@@ -18,13 +18,13 @@ import {
   shownName,
 } from "./catalog.ts";
 import { within } from "../_sql/cancellation.ts";
-import { notCommitted, outcomeUnknown } from "./commit_failure.ts";
 import { PostgresConnection } from "./connection.ts";
 import { deadLetterTable, ensureDeadLetterTable, insertDeadLetters } from "./dead_letter_table.ts";
 import { ensureOffsetsTable, moveOffsets, readOffsets } from "./offsets.ts";
 import { isConnectionLoss, isTableChange, toPostgresError } from "./postgres_error.ts";
 import { writeRows } from "./row_writer.ts";
 import { addColumns, createSchema, createTable } from "./target_table.ts";
+import { BEGIN, notCommitted, outcomeUnknown } from "./transaction.ts";
 import { postgresWidener, widenColumns } from "./widening.ts";
 import { planWrite, type WritePlan } from "./write_plan.ts";
 
@@ -33,14 +33,6 @@ const RESOLVE_WITHIN_MS = 30_000;
 const RESOLVE_PAUSE_MS = 250;
 /** Batches after the last one with bad rows in which the engine looks for them before the server does. */
 const CHECKED_BATCHES = 20;
-
-/**
- * DateStyle and the like decide how the server reads what COPY brings; a role's own settings must not. Constraints that were
- * deferred to COMMIT would fail there, where no row can be named.
- */
-const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL DateStyle = 'ISO, MDY'; " +
-  "SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; " +
-  "SET LOCAL standard_conforming_strings = on; SET CONSTRAINTS ALL IMMEDIATE";
 
 interface CachedPlan {
   readonly signature: string;

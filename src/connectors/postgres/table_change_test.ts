@@ -9,7 +9,12 @@ serviceTest(
     for (
       const [change, expected] of [
         ["ALTER TABLE events DROP COLUMN w", { id: "2", v: "two", w: "20" }],
-        ["ALTER TABLE events RENAME COLUMN v TO other", { id: "2", other: null, v: "two", w: "20" }],
+        ["ALTER TABLE events RENAME COLUMN v TO other", {
+          id: "2",
+          other: null,
+          v: "two",
+          w: "20",
+        }],
         ["ALTER TABLE events ALTER COLUMN w TYPE text", { id: "2", v: "two", w: "20" }],
         ["DROP TABLE events", { id: "2", v: "two", w: "20" }],
         [

@@ -1,5 +1,13 @@
 import { FlowError } from "../../core/error.ts";
 
+/**
+ * How a transaction of rows begins. DateStyle and the like decide how the server reads what COPY brings; a role's own settings must not. Constraints that were
+ * deferred to COMMIT would fail there, where no row can be named.
+ */
+export const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL DateStyle = 'ISO, MDY'; " +
+  "SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; " +
+  "SET LOCAL standard_conforming_strings = on; SET CONSTRAINTS ALL IMMEDIATE";
+
 /** `postgres_not_committed`: the transaction is known not to have happened. */
 export function notCommitted(targetId: string, cause?: unknown): FlowError {
   return new FlowError(`the transaction in ${targetId} was rolled back instead of committed`, {
