@@ -1,6 +1,7 @@
 /** The rows of the benchmark: JSON orders of 8 columns, about 150 bytes, the same for every run. */
 import { type Admin, CompressionCodecs, CompressionTypes, Kafka, logLevel } from "kafkajs";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { quietRequestTimer } from "../../src/connectors/kafka/request_timer.ts";
 
 const STATUSES = ["new", "paid", "packed", "shipped", "returned"];
 const BATCH_ROWS = 4000;
@@ -57,6 +58,7 @@ export async function produceOrders(
       Promise.resolve(zstdCompressSync(encoder.buffer)),
     decompress: (bytes: Uint8Array) => Promise.resolve(zstdDecompressSync(bytes)),
   });
+  quietRequestTimer();
   const kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.ERROR });
   const admin = kafka.admin();
   await admin.connect();

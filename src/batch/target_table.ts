@@ -161,7 +161,7 @@ function evolveTable(
     if (relation === "fits") continue;
     const native = nativeType(dialect, column, indexed);
     const widened = evolves && relation === "widen"
-      ? dialect.widenColumn(name, column.name, native, there.nullable)
+      ? dialect.widenColumn(name, column.name, native, there)
       : undefined;
     if (widened !== undefined) ddl.push(widened);
     else conflicts.push(mismatch(column, there));

@@ -123,8 +123,8 @@ export interface Dialect {
     table: string,
     name: string,
     columnType: string,
-    /** Whether the column takes NULL now: MySQL has to be told again. Left out: it does. */
-    nullable?: boolean,
+    /** The column as it is: MySQL has to be told again what stays. Left out: it takes NULL, and has nothing else. */
+    column?: Pick<TargetColumn, "nullable" | "restated">,
   ): string | undefined;
   /** DDL takes part in transactions (MySQL commits before it). */
   readonly transactionalDdl: boolean;

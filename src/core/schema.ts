@@ -23,6 +23,11 @@ export interface TargetColumn extends Column {
   readonly maxLength?: number;
   /** True when the target fills the column by itself when it is left out (default, identity, generated). */
   readonly hasDefault: boolean;
+  /**
+   * What a statement that changes the type has to say again, or it is lost (MySQL): behind the type (character set and collation), and behind
+   * NULL or NOT NULL (default, AUTO_INCREMENT, comment).
+   */
+  readonly restated?: { readonly type: string; readonly column: string };
   /** True when the column holds JSON text (json, jsonb): structs and lists are serialised into it. */
   readonly json?: boolean;
 }

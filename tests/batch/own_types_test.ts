@@ -212,10 +212,15 @@ withPlaces(
       load(deps, [place, place], `SELECT 1 AS id, '${v}' AS v`, { mode: "merge" });
     assert.equal(await merge("a"), "1/0/0");
     assert.equal(await merge("A"), "0/1/0");
-    const same = await load(deps, [place, place], "SELECT 'a' AS id, 1 AS v UNION ALL SELECT 'a ', 2", {
-      mode: "merge",
-      table: declaredTable("codes", []),
-    }).catch((error: unknown) => error);
+    const same = await load(
+      deps,
+      [place, place],
+      "SELECT 'a' AS id, 1 AS v UNION ALL SELECT 'a ', 2",
+      {
+        mode: "merge",
+        table: declaredTable("codes", []),
+      },
+    ).catch((error: unknown) => error);
     assert(same instanceof FlowError && same.code === "load_rejected", String(same));
     assert.match(same.hint ?? "", /takes some keys for equal/);
   },
@@ -281,6 +286,36 @@ withPlaces(
       load(deps, [place, place], "SELECT id, 2.5 AS p FROM src", { mode: "merge", table });
     assert.equal(await narrow(), "0/1/0");
     assert.equal(await narrow(), "0/0/0");
+  },
+);
+
+withPlaces(
+  "a column of MySQL that is widened keeps its collation, default, AUTO_INCREMENT and comment",
+  ["mysql"],
+  async (places, deps) => {
+    const [place] = places;
+    await place.run(
+      "CREATE TABLE dst (id INT NOT NULL AUTO_INCREMENT COMMENT 'it''s', n SMALLINT NOT NULL DEFAULT 7, " +
+        "s VARCHAR(3) CHARACTER SET latin1 COLLATE latin1_german2_ci DEFAULT 'a-b', " +
+        "t DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), PRIMARY KEY (id))",
+    );
+    const table = declaredTable("dst", [
+      column("id", "BIGINT", { nullable: false }),
+      column("n", "INTEGER", { nullable: false }),
+      column("s", "VARCHAR", { maxLength: 5 }),
+    ], { primaryKey: ["id"] });
+    const sql = "SELECT 1 AS id, 70000 AS n, 'abcde' AS s";
+    assert.equal(await load(deps, places, sql, { mode: "merge", table }), "1/0/0");
+    const rows = await place.rows(
+      "SELECT CONCAT_WS(' ', data_type, collation_name, TRIM(BOTH CHAR(39) FROM column_default), extra, column_comment) AS t " +
+        "FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'dst' " +
+        "ORDER BY ordinal_position LIMIT 3",
+    );
+    assert.deepEqual(rows.map(({ t }) => String(t).trim()), [
+      "bigint auto_increment it's",
+      "int 7",
+      "varchar latin1_german2_ci a-b",
+    ]);
   },
 );
 

@@ -64,8 +64,12 @@ export async function createClient(
   return { kafka, brokers };
 }
 
-/** What the client complains about though it is part of its life: rebalances, and that an idempotent producer does not retry for ever. */
-const ROUTINE = /rebalanc|rejoin|re-join|Limiting retries|not aware of this member/i;
+/**
+ * What the client complains about though it is part of its life: rebalances, a broker that is about to make the place for its first group, and that an
+ * idempotent producer does not retry for ever.
+ */
+const ROUTINE =
+  /rebalanc|rejoin|re-join|Limiting retries|not aware of this member|group coordinator is not available/i;
 
 type LogEntry = { readonly log: { readonly message: string; readonly error?: unknown } };
 

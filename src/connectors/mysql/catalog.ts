@@ -21,7 +21,7 @@ const OF_TABLE = "table_schema = COALESCE(?, DATABASE()) AND table_name = ? " +
   "AND (@@lower_case_table_names <> 0 OR CAST(table_name AS BINARY) = CAST(? AS BINARY))";
 
 const COLUMNS = "SELECT column_name, data_type, column_type, is_nullable, column_default, extra, " +
-  `character_maximum_length, column_comment FROM information_schema.columns WHERE ${OF_TABLE} ` +
+  `character_maximum_length, column_comment, character_set_name, collation_name FROM information_schema.columns WHERE ${OF_TABLE} ` +
   "ORDER BY ordinal_position";
 
 /** Indexes of expressions and of beginnings of texts are no keys of columns. */
@@ -63,14 +63,49 @@ export async function readTable(
   };
 }
 
+/** Default, AUTO_INCREMENT and comment of a column, as DDL says them. */
+function attributes({ byDefault, extra, comment, isMariadb }: {
+  readonly byDefault: string | undefined;
+  readonly extra: string;
+  readonly comment: string;
+  readonly isMariadb: boolean;
+}): string {
+  const onUpdate = /on update \S+/i.exec(extra)?.[0];
+  // MariaDB gives an expression; MySQL gives the bare value, and says when it is an expression.
+  const isCode = isMariadb || /DEFAULT_GENERATED/i.test(extra);
+  const value = byDefault === undefined || isCode ? byDefault : quoteText(byDefault);
+  const isFunction = /^CURRENT_TIMESTAMP(\(\d*\))?$/i.test(value ?? "");
+  const shown = isMariadb || !isCode || isFunction ? value : `(${value})`;
+  return [
+    value === undefined ? "" : ` DEFAULT ${shown}`,
+    onUpdate === undefined ? "" : ` ${onUpdate}`,
+    /auto_increment/i.test(extra) ? " AUTO_INCREMENT" : "",
+    comment === "" ? "" : ` COMMENT ${quoteText(comment)}`,
+  ].join("");
+}
+
+/** Backslashes escape, unless the server was told otherwise. */
+function quoteText(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+}
+
 function toColumn(
   row: readonly SqlValue[],
   json: ReadonlySet<string>,
   isMariadb: boolean,
 ): TargetColumn {
-  const [name, dataType, columnType, nullable, byDefault, extra, length, comment] = row.map((
-    value,
-  ) => value === null ? undefined : String(value));
+  const [
+    name,
+    dataType,
+    columnType,
+    nullable,
+    byDefault,
+    extra,
+    length,
+    comment,
+    charset,
+    collation,
+  ] = row.map((value) => value === null ? undefined : String(value));
   const type = engineTypeOfColumn({
     dataType: dataType ?? "",
     columnType: columnType ?? "",
@@ -85,6 +120,15 @@ function toColumn(
     nativeType: columnType ?? "",
     nullable: nullable === "YES",
     hasDefault: isDefaulted || /auto_increment|generated/i.test(extra ?? ""),
+    restated: {
+      type: charset === undefined ? "" : ` CHARACTER SET ${charset} COLLATE ${collation}`,
+      column: attributes({
+        byDefault: isDefaulted ? byDefault : undefined,
+        extra: extra ?? "",
+        comment: comment ?? "",
+        isMariadb,
+      }),
+    },
     ...(limited && length !== undefined ? { maxLength: Number(length) } : {}),
     ...(type === "JSON" ? { json: true } : {}),
   };

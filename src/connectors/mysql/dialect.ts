@@ -1,6 +1,6 @@
 import type { TableRef } from "../../core/connector.ts";
 import type { Dialect, TypedExpression } from "../../core/database.ts";
-import type { Column } from "../../core/schema.ts";
+import type { Column, TargetColumn } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import { typeWithoutOrder } from "../../sql/dialect.ts";
 import { canonicalType } from "../../sql/exact_cast.ts";
@@ -51,10 +51,7 @@ export const mysqlDialect: Dialect = {
   createSchema: (schema) => `CREATE DATABASE IF NOT EXISTS ${quote(schema)} CHARACTER SET utf8mb4`,
   addColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType} NULL`,
-  widenColumn: (table, name, columnType, nullable = true) =>
-    `ALTER TABLE ${table} MODIFY COLUMN ${quote(name)} ${columnType}${
-      nullable ? " NULL" : " NOT NULL"
-    }`,
+  widenColumn,
   transactionalDdl: false,
   // What INSERT … SELECT and UPDATE read is not the transaction's snapshot but the newest state, and they lock it.
   stableReads: false,
@@ -79,6 +76,24 @@ function createStage(
     parts.push(`INDEX flow_keys (${indexed.join(", ")})`);
   }
   return `CREATE TEMPORARY TABLE ${quote(name)} (${parts.join(", ")})`;
+}
+
+/** MODIFY forgets what it is not told: collation, default, AUTO_INCREMENT, comment. */
+function widenColumn(
+  table: string,
+  name: string,
+  columnType: string,
+  { nullable, restated }: Pick<TargetColumn, "nullable" | "restated"> = { nullable: true },
+): string {
+  // A column of a person keeps the collation that it has: unique keys and joins depend on it.
+  const type = restated === undefined || restated.type === ""
+    ? columnType
+    : `${columnType.replace(/ CHARACTER SET .*$/, "")}${restated.type}`;
+  const rest = restated?.column ?? "";
+  const comment = / COMMENT '/.test(columnType) ? rest.replace(/ COMMENT '.*$/s, "") : rest;
+  return `ALTER TABLE ${table} MODIFY COLUMN ${quote(name)} ${type}${
+    nullable ? " NULL" : " NOT NULL"
+  }${comment}`;
 }
 
 /**

@@ -182,7 +182,7 @@ serviceTest("a column is added and widened, and keeps its NOT NULL", async (rig)
   await keyed(rig);
   await db.run(db.dialect.addColumn("`k`", "at", db.dialect.columnType("TIMESTAMPTZ")));
   const wider = db.dialect.columnType("VARCHAR", { maxLength: 9 });
-  await db.run(db.dialect.widenColumn("`k`", "t", wider, false) ?? "");
+  await db.run(db.dialect.widenColumn("`k`", "t", wider, { nullable: false }) ?? "");
   const table = await db.table({ name: "k" });
   const found = table?.columns.map(({ name, type, nullable, maxLength }) =>
     [name, type, nullable, maxLength].join(" ")
