@@ -1,6 +1,7 @@
 import { resolveKeys } from "../config/resolve_keys.ts";
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
 import type { DatabaseKind, DatabaseSession, DatabaseTable } from "../core/database.ts";
+import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
 import { type BoundQuery, boundStatement } from "./binder.ts";
@@ -61,6 +62,7 @@ export async function prepareLoad(
   const text = sourceText(spec, target, from.dialect);
   const { sql, params } = boundStatement(from.dialect, describableQuery(spec, text));
   const queryColumns = await from.describe(sql, params);
+  refuseSameNames(spec.name, queryColumns, { from, to });
   const table = await to.table(target.table.ref);
   const declared = declaredColumns(
     target,
@@ -122,6 +124,35 @@ export async function prepareLoad(
       : await readWatermark(to, loadName(spec, target), column.name);
     const query = runQuery(spec, target, from.dialect, text, queryColumns, before);
     return { query, watermark: { column, before } };
+  }
+}
+
+/**
+ * Only between tables of Postgres are `a` and `A` two columns.
+ *
+ * @throws FlowError `query_invalid`
+ */
+function refuseSameNames(
+  pipeline: string,
+  columns: readonly Column[],
+  { from, to }: LoadSessions,
+): void {
+  const isExact = from.dialect.kind === "postgres" && to.dialect.kind === "postgres";
+  const seen = new Set<string>();
+  for (const { name } of columns) {
+    const known = isExact ? name : name.toLowerCase();
+    if (seen.has(known)) {
+      throw new FlowError(
+        `the query of pipeline '${pipeline}' gives two columns of the name "${name}"`,
+        {
+          code: "query_invalid",
+          domain: "user",
+          hint: `give each a name of its own: … AS ${name === "?column?" ? "first" : `${name}_2`}`,
+          details: { pipeline, column: name },
+        },
+      );
+    }
+    seen.add(known);
   }
 }
 

@@ -36,9 +36,9 @@ export async function countKeys(context: LoadContext): Promise<KeyCensus> {
   const nulls = Number(row?.n_nulls ?? 0);
   if (nulls > 0) {
     throw new FlowError(
-      `${nulls} row${nulls === 1 ? "" : "s"} for ${target.table} have NULL in the key (${
-        target.keys.join(", ")
-      })`,
+      `${nulls} row${nulls === 1 ? "" : "s"} for ${target.table} ha${
+        nulls === 1 ? "s" : "ve"
+      } NULL in the key (${target.keys.join(", ")})`,
       {
         code: "key_null",
         domain: "user",

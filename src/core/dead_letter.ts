@@ -26,6 +26,8 @@ export interface DeadLetter {
 
 /** A place for dead letters outside the target's transaction (a topic, a file): at least once. */
 export interface DeadLetterSink {
+  /** Where letters go, in words that only sources of the same kind read (`Source.reads`). */
+  readonly place?: string;
   open(signal: AbortSignal): Promise<void>;
   /** Returns when the letters are durable. */
   write(letters: readonly DeadLetter[]): Promise<void>;

@@ -48,6 +48,8 @@ export interface Sink {
   /** Unique within the pipeline, for messages and metrics: `postgres:public.events`. Holds no credential. */
   readonly targetId: string;
   readonly traits: SinkTraits;
+  /** Where rows go, in words that only sources of the same kind read (`Source.reads`). */
+  readonly place?: string;
   /** The file that an epoch locks as a whole; two targets of a pipeline cannot share it. */
   readonly exclusiveFile?: string;
   /** The table, with its server, that an epoch may lock as a whole: two targets of a pipeline that share it would wait for one another. */

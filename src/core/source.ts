@@ -56,6 +56,8 @@ export interface Source {
   readonly traits: SourceTraits;
   /** The typed columns, where they are known before the first batch (declared columns, Parquet). */
   readonly declaredColumns?: readonly Column[];
+  /** True for the `place` of a target or of dead letters whose rows this source would read: a pipeline that writes there never comes to an end. */
+  reads?(place: string): boolean;
   open(context: SourceContext, signal: AbortSignal): Promise<void>;
   /**
    * Batches in order per partition. The consumer's pull is the back-pressure: at most `maxBatchBytes` wait inside.

@@ -18,6 +18,7 @@ import { observe } from "./json_observation.ts";
 import { oddParts } from "./json_odd_rows.ts";
 import { hasDoubleKey, isDeclaredMisfit, misfitFields, refuse } from "./json_refusal.ts";
 import { Scratch } from "./json_scratch.ts";
+import { TargetNames } from "./json_target_names.ts";
 import { declaredType } from "./json_declared_type.ts";
 
 /** Times that a batch is decoded anew because its own rows have taught the decoder a better schema. */
@@ -57,7 +58,7 @@ export function createJsonDecoder(hints: DecoderHints): Decoder {
 
 class JsonDecoder implements Decoder {
   readonly #inferTimes: boolean;
-  readonly #preferred: ReadonlyMap<string, string>;
+  readonly #target: TargetNames;
   /** Begins the numbers that are kept from the parser. Random, so that no payload holds it. */
   readonly #tag = `#${crypto.randomUUID().replaceAll("-", "")}#`;
   #schema: JsonSchema;
@@ -67,9 +68,7 @@ class JsonDecoder implements Decoder {
 
   constructor(hints: DecoderHints) {
     this.#inferTimes = hints.inferTimes;
-    this.#preferred = new Map(
-      (hints.preferred ?? []).map((column) => [column.name.toLowerCase(), column.type]),
-    );
+    this.#target = new TargetNames(hints.preferred ?? []);
     this.#schema = (hints.declared ?? []).map((column) =>
       isHiddenKey(column.name)
         ? { key: column.name, column: "", node: this.#hint(column.name).node }
@@ -236,9 +235,10 @@ class JsonDecoder implements Decoder {
       const kind = key === "_event_ts" ? "event_time" : "ignored";
       return { node: { kind }, inferTimes: false };
     }
-    const preferred = this.#preferred.get(key.toLowerCase());
+    const preferred = this.#target.typeOf(key);
+    const column = this.#target.columnOf(key);
     const inferTimes = this.#inferTimes && preferred === undefined;
-    return { node: firstNode(preferred), inferTimes };
+    return { node: firstNode(preferred), inferTimes, ...(column === undefined ? {} : { column }) };
   }
 }
 

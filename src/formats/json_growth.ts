@@ -21,6 +21,8 @@ const DECIMAL_DIGITS = 38;
 export interface FieldHint {
   readonly node: JsonNode;
   readonly inferTimes: boolean;
+  /** The column of the target that is the field's own. */
+  readonly column?: string;
 }
 
 /** How {@link grow} decides. */
@@ -57,6 +59,13 @@ export function grow(schema: JsonSchema, observed: Observation, rules: GrowthRul
   for (const field of schema) taken.add(field.column.toLowerCase());
   const widened: string[] = [];
   const known = new Map<string, JsonField>(schema.map((field) => [field.key, field]));
+  const own = new Map<string, string>();
+  for (const key of observed.fields?.keys() ?? []) {
+    const column = known.has(key) ? undefined : rules.hint(key).column;
+    if (column === undefined || taken.has(column.toLowerCase())) continue;
+    own.set(key, column);
+    taken.add(column.toLowerCase());
+  }
   for (const [key, values] of observed.fields ?? []) {
     const field = known.get(key);
     if (field === undefined && known.size >= MAX_FIELDS) continue;
@@ -69,7 +78,8 @@ export function grow(schema: JsonSchema, observed: Observation, rules: GrowthRul
     };
     const node = growNode(field?.node ?? hint.node, values, context);
     if (context.widened) widened.push(key);
-    const column = field?.column ?? (isHiddenKey(key) ? "" : columnName(key, taken));
+    const column = field?.column ?? own.get(key) ??
+      (isHiddenKey(key) ? "" : columnName(key, taken));
     taken.add(column.toLowerCase());
     known.set(key, { key, column, node });
   }

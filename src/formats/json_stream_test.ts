@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { quoteIdentifier } from "../core/schema.ts";
+import type { Decoder } from "../core/decoder.ts";
 import { type Outcome, unquoted, withDecoding } from "./decoder_fixture_test.ts";
 import { createJsonDecoder } from "./json_decoder.ts";
 
@@ -225,4 +226,23 @@ Deno.test("json stream: a hundred thousand rows, some of them odd, spaced, broke
       await session.run(`DROP TABLE ${quoteIdentifier(decoded.rejected?.table ?? "")}`);
     }
     await assertNoTables();
+  }));
+
+Deno.test("json: keys that differ in case only keep their columns in a new run, whatever comes first", () =>
+  withDecoding(async ({ decode, read }) => {
+    const namesOf = async (decoder: Decoder, payload: string) =>
+      (await read(await decode(decoder, [payload]))).parts[0]?.columns.map(({ name }) => name);
+    const type = "BIGINT";
+    const hints = {
+      inferTimes: true,
+      preferred: [{ name: "id", type }, { name: "ID_1", type }],
+    };
+    assert.deepEqual(await namesOf(createJsonDecoder(hints), '{"ID":5}'), ["ID_1"]);
+    const decoder = createJsonDecoder(hints);
+    assert.deepEqual(await namesOf(decoder, '{"ID":7,"id":6}'), ["ID_1", "id"]);
+    assert.deepEqual(await namesOf(decoder, '{"id":8,"Id":1}'), ["ID_1", "id", "Id_2"]);
+    // With a column of one of them only, it is that one's.
+    const single = { inferTimes: true, preferred: [{ name: "id", type }] };
+    assert.deepEqual(await namesOf(createJsonDecoder(single), '{"ID":7,"id":6}'), ["ID_1", "id"]);
+    assert.deepEqual(await namesOf(createJsonDecoder(single), '{"ID":7}'), ["ID"]);
   }));

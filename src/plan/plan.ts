@@ -69,6 +69,7 @@ export function planStream(spec: StreamingSpec, connectors: readonly Connector[]
   });
   refuseShared(targets);
   const deadLetters = planDeadLetters(spec, targets, connectors);
+  refuseCircles(sources, targets, deadLetters);
   const { delivery, notes } = planDelivery(spec, sources, targets);
   return { spec, sources, targets, delivery, notes, ...(deadLetters && { deadLetters }) };
 }
@@ -93,6 +94,32 @@ function refuseShared(targets: readonly PlannedTarget[]): void {
 
 function repeated(names: readonly (string | undefined)[]): string | undefined {
   return names.find((name, at) => name !== undefined && names.indexOf(name) !== at);
+}
+
+/** Refuses a pipeline that reads what it writes: it would go round for ever. */
+function refuseCircles(
+  sources: readonly PlannedSource[],
+  targets: readonly PlannedTarget[],
+  deadLetters: PlannedDeadLetters | undefined,
+): void {
+  const places = [
+    ...targets.map(({ sink }) => ({ what: `target ${sink.targetId}`, place: sink.place })),
+    ...(deadLetters?.to === "sink"
+      ? [{ what: "the dead letters", place: deadLetters.sink.place }]
+      : []),
+  ];
+  for (const { source } of sources) {
+    const own = places.find(({ place }) => place !== undefined && source.reads?.(place) === true);
+    if (own === undefined) continue;
+    throw new FlowError(
+      `the pipeline reads what it writes: source '${source.sourceId}' reads ${own.what}`,
+      {
+        code: "pipeline_feeds_itself",
+        domain: "user",
+        hint: "write to another topic or folder, or narrow the source's query",
+      },
+    );
+  }
 }
 
 function planDelivery(

@@ -12,6 +12,7 @@ const locking: Connector = {
   createSource: ({ sourceId }) =>
     ({
       sourceId,
+      reads: (place: string) => place === sourceId,
       traits: { seekable: true, ends: true, storesPositions: false },
     }) as unknown as Source,
   createSink: ({ options }) =>
@@ -54,4 +55,12 @@ Deno.test("targets that would wait for one another's locks are refused", () => {
     code: "targets_share_file",
   });
   assert.equal(planStream(specWith([one, other, file, {}, {}]), [locking]).targets.length, 5);
+});
+
+Deno.test("a pipeline that reads what it writes is refused", () => {
+  assert.throws(() => planStream(specWith([{ place: "other" }, { place: "s" }]), [locking]), {
+    code: "pipeline_feeds_itself",
+    message: /source 's' reads target locking/,
+  });
+  planStream(specWith([{ place: "other" }]), [locking]);
 });

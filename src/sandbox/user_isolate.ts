@@ -20,6 +20,9 @@ interface WorkerScope {
   ): void;
 }
 
+/** As it is before the user's code can change it. */
+const nextTurn = globalThis.setTimeout.bind(globalThis);
+
 /** Serves the one request of the host. `collect` tells what the modules of this isolate defined. */
 export function serveUserModule(collect: () => readonly RawDefinition[]): void {
   const scope = globalThis as unknown as WorkerScope;
@@ -37,7 +40,11 @@ async function run(
   collect: () => readonly RawDefinition[],
 ): Promise<void> {
   const positions = new SourcePositions(request.modules);
-  const fail = (thrown: unknown) => post({ type: "failed", failure: failureOf(thrown, positions) });
+  let failed = false;
+  const fail = (thrown: unknown) => {
+    failed = true;
+    post({ type: "failed", failure: failureOf(thrown, positions) });
+  };
   for (const type of ["error", "unhandledrejection"] as const) {
     scope.addEventListener(type, (event) => {
       event.preventDefault();
@@ -51,7 +58,9 @@ async function run(
   try {
     lockDown();
     await import(request.entryUrl);
-    post({ type: "definitions", definitions: collect() });
+    // A rejection that nobody handles is told when this turn is over.
+    await new Promise((resolve) => nextTurn(resolve, 0));
+    if (!failed) post({ type: "definitions", definitions: collect() });
   } catch (error) {
     fail(error);
   }

@@ -101,7 +101,7 @@ export async function duckdbFileExists(path: string): Promise<boolean> {
     return (await Deno.stat(path)).isFile;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    throw openFailure(path, error);
   }
 }
 
@@ -309,7 +309,7 @@ async function locate(
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw missing(request.path);
     // Without permission to look around, the path is taken as it is.
-    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    if (!(error instanceof Deno.errors.NotCapable)) throw openFailure(request.path, error);
   }
   requirePermission(path, request.access);
   const { dev, ino } = await Deno.stat(path);

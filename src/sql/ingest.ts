@@ -182,7 +182,7 @@ interface MetaColumn {
 function metaColumns(rows: PayloadRows, withPayloads: boolean): MetaColumn[] {
   const { keys, headers, eventTimesMicros } = rows;
   const rowNumbers = new BigInt64Array(CHUNK_ROWS);
-  const texts = new TextDecoder();
+  const texts = new TextDecoder("utf-8", { ignoreBOM: true });
   const numbers =
     (array: Int32Array | BigInt64Array): MetaColumn["fill"] => (vector, from, length) =>
       copyNumbers(vector, array.subarray(from, from + length));

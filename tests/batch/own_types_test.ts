@@ -380,3 +380,16 @@ withPlaces(
     }
   },
 );
+
+withPlaces(
+  "a value of SQLite that is not of its column's type is told with the column",
+  ["sqlite", "duckdb"],
+  async (places, deps) => {
+    const [from] = places;
+    await from.run("CREATE TABLE src (price REAL)", "INSERT INTO src VALUES (1.5), ('much')");
+    assert.match(
+      await refusal(load(deps, places, "SELECT price FROM src", { keys: [] })),
+      /^query_invalid: .*'much'.* column "?price/,
+    );
+  },
+);

@@ -223,3 +223,12 @@ onEach("a run that is stopped leaves the target as it was", async (place, _deps,
   await assert.rejects(runPipeline(spec, deps), /stopped by the test/);
   assert.equal((await place.rows("SELECT id FROM dst")).length, 2);
 });
+
+onEach("two columns of one name are told before anything is written", async (place, deps) => {
+  const spec = batchSpec(place, "SELECT id, name, id FROM src", [
+    batchTarget(place, declaredTable("dst", [])),
+  ]);
+  assert.equal(await codeOf(runPipeline(spec, deps)), "query_invalid");
+  const [problem = ""] = await validatePipeline(spec, deps);
+  assert.match(problem, /two columns of the name "id"|Duplicate column name 'id'/);
+});

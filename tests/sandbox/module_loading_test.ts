@@ -100,6 +100,12 @@ const FAILURES: readonly {
     message: /\/main\.ts:1:16: Error: lost$/,
   },
   {
+    what: "a rejected promise in the last line",
+    files: { "main.ts": `const late = 1;\nPromise.reject(new Error("lost"));\n` },
+    code: "module_failed",
+    message: /\/main\.ts:2:16: Error: lost$/,
+  },
+  {
     what: "a value thrown that is no error",
     files: { "main.ts": `throw { odd: 1 };\n` },
     code: "module_failed",

@@ -25,6 +25,11 @@ export interface KafkaClient {
   readonly brokers: readonly string[];
 }
 
+/** A topic with its brokers, the same in whatever order they are listed. */
+export function topicPlace(options: KafkaConnectionOptions, topic: string): string {
+  return `kafka topic ${topic} at ${brokersOf(options).sort().join(",")}`;
+}
+
 /** The brokers as `host:port`. */
 export function brokersOf(options: KafkaConnectionOptions): string[] {
   const given = options.bootstrap_servers;

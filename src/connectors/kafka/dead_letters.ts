@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Options } from "../../core/connector.ts";
 import type { DeadLetter, DeadLetterSink } from "../../core/dead_letter.ts";
 import { FlowError, redactText } from "../../core/error.ts";
-import { createClient } from "./client.ts";
+import { createClient, topicPlace } from "./client.ts";
 import type { KafkaConnectionOptions } from "./options.ts";
 import { TopicProducer } from "./producer.ts";
 import { ensureTopic } from "./topic.ts";
@@ -19,11 +19,13 @@ export class KafkaDeadLetters implements DeadLetterSink {
   readonly #options: KafkaConnectionOptions;
   #producer: TopicProducer<DeadLetter> | undefined;
   #tooLarge: DeadLetter[] = [];
+  readonly place: string;
 
   constructor(options: Options, topic: string) {
     this.#topic = topic;
     // Validated by the connector's own entries.
     this.#options = options as KafkaConnectionOptions;
+    this.place = topicPlace(this.#options, topic);
   }
 
   async open(signal: AbortSignal): Promise<void> {

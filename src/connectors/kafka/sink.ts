@@ -8,7 +8,7 @@ import type { Engine, Session } from "../../core/session.ts";
 import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
 import { jsonRow } from "../../formats/json_text.ts";
 import { exportedRows } from "./exported_rows.ts";
-import { createClient } from "./client.ts";
+import { createClient, topicPlace } from "./client.ts";
 import type { KafkaTargetOptions } from "./options.ts";
 import { TopicProducer } from "./producer.ts";
 import { ensureTopic } from "./topic.ts";
@@ -29,6 +29,7 @@ interface RefusedRow {
  */
 export class KafkaSink implements Sink {
   readonly targetId: string;
+  readonly place: string;
   readonly traits: SinkTraits = {
     transactional: false,
     modes: ["append"],
@@ -56,6 +57,7 @@ export class KafkaSink implements Sink {
     this.#topic = topic;
     this.#create = request.create;
     this.targetId = `kafka:${topic}`;
+    this.place = topicPlace(this.#options, topic);
   }
 
   async open(context: SinkContext, signal: AbortSignal): Promise<void> {

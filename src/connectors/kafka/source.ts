@@ -5,7 +5,7 @@ import type { StoredOffset } from "../../core/offset.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
 import type { Source, SourceContext, SourceTraits } from "../../core/source.ts";
-import { createClient, type KafkaClient, withAdmin } from "./client.ts";
+import { createClient, type KafkaClient, topicPlace, withAdmin } from "./client.ts";
 import { OffsetLost } from "./fetch_response.ts";
 import { GroupReader } from "./group_reader.ts";
 import { Intake, type StartPosition } from "./intake.ts";
@@ -47,6 +47,10 @@ export class KafkaSource implements Source {
     this.#topic = topicOf(request.query);
     // Validated by the connector's own entries.
     this.#options = request.options as KafkaSourceOptions;
+  }
+
+  reads(place: string): boolean {
+    return place === topicPlace(this.#options, this.#topic);
   }
 
   async open(context: SourceContext, signal: AbortSignal): Promise<void> {

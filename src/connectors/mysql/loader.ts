@@ -123,7 +123,7 @@ export async function insertArrays(
 async function* jsonBatches(
   pieces: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<{ readonly text: string; readonly rows: number }> {
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let lines: string[] = [];
   let length = 0;
   let rest = "";

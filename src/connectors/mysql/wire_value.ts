@@ -56,7 +56,7 @@ const PLAIN_TEXT: ReadonlySet<number> = new Set([
   ...[WIRE.TIME, WIRE.DATETIME, WIRE.NEWDATE, WIRE.JSON],
 ]);
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** True for `TINYINT(1)`, which is how both servers spell BOOLEAN. */
 export function isBoolean(column: ColumnDefinition): boolean {

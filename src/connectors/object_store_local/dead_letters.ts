@@ -1,6 +1,7 @@
 import type { DeadLetter, DeadLetterSink } from "../../core/dead_letter.ts";
 import { FlowError } from "../../core/error.ts";
 import { fileError } from "./byte_stream.ts";
+import { filePlace } from "./file_format.ts";
 
 const NEWLINE = 0x0a;
 
@@ -10,11 +11,13 @@ const NEWLINE = 0x0a;
  * bytes are not UTF-8. After a crash letters may come again, with the same `id`.
  */
 export class FileDeadLetters implements DeadLetterSink {
+  readonly place: string;
   readonly #path: string;
   #file: Deno.FsFile | undefined;
 
   constructor(path: string) {
     this.#path = path;
+    this.place = filePlace(path);
   }
 
   async open(signal: AbortSignal): Promise<void> {

@@ -56,3 +56,8 @@ export function compressionOf(path: string): Compression {
       });
   }
 }
+
+/** A file that is written, for `Source.reads`. Paths are taken as they are spelled. */
+export function filePlace(path: string): string {
+  return `file ${path.replace(/^(\.\/)+/, "")}`;
+}

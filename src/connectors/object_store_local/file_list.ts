@@ -28,6 +28,11 @@ export class FileList {
     this.#onSkipped = onSkipped;
   }
 
+  /** True for a path, relative to the base, of a file that would be read if it were there. */
+  isMeant(path: string): boolean {
+    return !path.split("/").some((name) => NOT_DATA.test(name)) && this.#pattern.matches(path);
+  }
+
   /**
    * The files that are there now, in the order of their paths.
    *

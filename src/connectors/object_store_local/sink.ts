@@ -11,7 +11,7 @@ import type { Session } from "../../core/session.ts";
 import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
 import { jsonRow } from "../../formats/json_text.ts";
 import { DurableFile, uuidV7 } from "./durable_file.ts";
-import type { FileFormat } from "./file_format.ts";
+import { type FileFormat, filePlace } from "./file_format.ts";
 import type { TargetOptions } from "./options.ts";
 import {
   csvHeader,
@@ -42,6 +42,7 @@ const MAX_FOLDERS = 1000;
  */
 export class FileSink implements Sink {
   readonly targetId: string;
+  readonly place: string;
   readonly traits: SinkTraits;
   readonly #options: TargetOptions;
   readonly #format: FileFormat;
@@ -56,6 +57,7 @@ export class FileSink implements Sink {
     const prefix = options.prefix.replace(/\/+$/, "");
     this.#folder = prefix === "" ? base : `${base}/${prefix}`;
     this.targetId = `object_store_local:${this.#folder}`;
+    this.place = filePlace(`${this.#folder}/rows.${EXTENSIONS[this.#format]}`);
     this.traits = {
       transactional: false,
       modes: ["append"],

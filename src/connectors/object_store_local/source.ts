@@ -5,7 +5,7 @@ import { quoteIdentifier } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
 import type { Source, SourceContext, SourceTraits } from "../../core/source.ts";
 import { CsvFileReader } from "./csv_file.ts";
-import { formatFromPath } from "./file_format.ts";
+import { filePlace, formatFromPath } from "./file_format.ts";
 import { FileList, type FoundFile } from "./file_list.ts";
 import { JsonFileReader, jsonLayout, type LastLine } from "./json_file.ts";
 import { csvReadOptions, jsonBatchRows, type SourceOptions } from "./options.ts";
@@ -47,6 +47,12 @@ export class FileSource implements Source {
     this.sourceId = sourceId;
     this.#options = options;
     this.#list = new FileList(options.path, query, (path, reason) => this.#skip(path, reason));
+  }
+
+  /** Knows paths that are written in the same way: both relative, or both absolute. */
+  reads(place: string): boolean {
+    const base = filePlace(`${this.#options.path.replace(/\/+$/, "")}/`);
+    return place.startsWith(base) && this.#list.isMeant(place.slice(base.length));
   }
 
   async open(context: SourceContext, signal: AbortSignal): Promise<void> {

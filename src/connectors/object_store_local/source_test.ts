@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { objectStoreLocalConnector } from "./connector.ts";
 import { fileTest } from "./test_rig.ts";
 
 fileTest("takes files in name order, passes over what is no data", async (rig) => {
@@ -88,6 +89,27 @@ fileTest("says when no file is meant, and nothing of links that are not", async 
   await rig.payloads("*.ndjson");
   assert.equal(rig.notices.length, 1);
   assert.match(rig.notices[0] ?? "", /^\*\.ndjson: there is no such file below '.*files'$/);
+});
+
+fileTest("knows what a target would write for it", async (rig) => {
+  const knows = async (query: string, options: Record<string, unknown>) => {
+    const source = await rig.source(query);
+    const sink = await rig.sink(options);
+    await source.close();
+    await sink.close();
+    return source.reads?.(sink.place ?? "");
+  };
+  assert.equal(await knows("**/*.jsonl", { format: "json", prefix: "out" }), true);
+  assert.equal(await knows("", { format: "parquet" }), true);
+  assert.equal(await knows("in/*.jsonl", { format: "json", prefix: "out" }), false);
+  assert.equal(await knows("*.csv", { format: "json" }), false);
+  assert.equal(await knows("**", { format: "json", prefix: "_out" }), false);
+  const source = await rig.source("*.jsonl");
+  await source.close();
+  const letters = (name: string) =>
+    objectStoreLocalConnector.createDeadLetters?.({}, `${rig.base}/${name}`).place ?? "";
+  assert.equal(source.reads?.(letters("dead.jsonl")), true);
+  assert.equal(source.reads?.(letters("dead.ndjson")), false);
 });
 
 fileTest("finds out how the values of a .json file stand", async (rig) => {

@@ -90,10 +90,12 @@ function tableOfLines(
   columns: readonly Column[],
   longest: number,
 ): string {
-  const values = columns.map(({ name, type }, at) =>
-    `${exactCast({ sql: `c${at}`, type: "VARCHAR" }, type)} AS ${quoteIdentifier(name)}`
-  );
-  const declared = columns.map((_, at) => `'c${at}': 'VARCHAR'`);
+  // By their own names, which the engine tells of a value that it cannot cast.
+  const values = columns.map(({ name, type }) => {
+    const sql = quoteIdentifier(name);
+    return `${exactCast({ sql, type: "VARCHAR" }, type)} AS ${sql}`;
+  });
+  const declared = columns.map(({ name }) => `${quoteLiteral(name)}: 'VARCHAR'`);
   const lineBytes = Math.max(LINE_BYTES, longest + 1);
   return `CREATE TABLE ${table} AS SELECT ${values.join(", ")} FROM read_csv(${
     quoteLiteral(path)

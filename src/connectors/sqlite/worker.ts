@@ -28,7 +28,7 @@ let functionErrors: FunctionErrors | undefined;
 let cursor: LineCursor | undefined;
 const locks = new LockFiles();
 const statements = new Map<string, StatementSync>();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 interface Channel {
   onmessage: ((event: MessageEvent<SqliteRequest>) => void) | null;
