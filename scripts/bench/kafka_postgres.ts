@@ -102,7 +102,7 @@ bootstrap_servers = "${brokers}"
 
 [target]
 kind = "duckdb"
-url = "${directory}/warm_up.duckdb"
+path = "${directory}/warm_up.duckdb"
 
 [target.table]
 name = "orders"

@@ -237,10 +237,13 @@ class JsonDecoder implements Decoder {
     }
     const preferred = this.#target.typeOf(key);
     const column = this.#target.columnOf(key);
-    const inferTimes = this.#inferTimes && preferred === undefined;
+    // Into a column of times they come as times: as texts, the target would have to look at each of them twice.
+    const inferTimes = this.#inferTimes && (preferred === undefined || preferred === ZONED);
     return { node: firstNode(preferred), inferTimes, ...(column === undefined ? {} : { column }) };
   }
 }
+
+const ZONED = "TIMESTAMP WITH TIME ZONE";
 
 function firstNode(preferred: string | undefined): JsonNode {
   if (preferred === "VARCHAR") return { kind: "text", numbers: true, seenNumbers: false };

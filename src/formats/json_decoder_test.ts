@@ -320,6 +320,13 @@ Deno.test("json: texts stay texts where times are not to be inferred", () =>
       "TIMESTAMP WITH TIME ZONE",
       "VARCHAR",
     ]);
+    const zoned = [{ name: "W", type: "TIMESTAMP WITH TIME ZONE" }];
+    const times = createJsonDecoder({ inferTimes: true, preferred: zoned });
+    await read(await decode(times, [payload]));
+    assert.deepEqual(times.columns.map((column) => column.type), [
+      "TIMESTAMP WITH TIME ZONE",
+      "TIMESTAMP WITH TIME ZONE",
+    ]);
   }));
 
 Deno.test("json: numbers keep their text where the target wants text", () =>

@@ -14,6 +14,8 @@ export type CodecName = keyof typeof CODEC_NUMBERS;
 const XERIAL_MAGIC = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00);
 const XERIAL_HEADER_BYTES = 16;
 const XERIAL_BLOCK_BYTES = 32 * 1024;
+/** A batch of a hundred kilobytes comes out in two or three pieces; in the library's own size it is a dozen, and a third slower. */
+const CHUNK_BYTES = 64 * 1024;
 
 /**
  * The records of a batch, as they were before the producer compressed them.
@@ -27,13 +29,13 @@ export function decompress(codec: number, data: Uint8Array): Uint8Array {
       case CODEC_NUMBERS.none:
         return data;
       case CODEC_NUMBERS.gzip:
-        return zlib.gunzipSync(data);
+        return zlib.gunzipSync(data, { chunkSize: CHUNK_BYTES });
       case CODEC_NUMBERS.snappy:
         return snappyDecompress(data);
       case CODEC_NUMBERS.lz4:
         return lz4Decompress(data);
       case CODEC_NUMBERS.zstd:
-        return zlib.zstdDecompressSync(data);
+        return zlib.zstdDecompressSync(data, { chunkSize: CHUNK_BYTES });
     }
   } catch (error) {
     if (error instanceof CorruptData) throw error;

@@ -84,6 +84,9 @@ class RowWriter {
     const { session } = this.#job;
     const any = checks.map(({ condition }) => condition).join(" OR ");
     const reason = checks.map(({ condition, reason }) => `WHEN ${condition} THEN ${reason}`);
+    // Most batches have none, which is quickly found out.
+    const some = await session.rows(`SELECT 1 AS one FROM ${this.#rows([any])} LIMIT 1`);
+    if (some.length === 0) return false;
     const found = this.#job.engine.newName("refused");
     await session.run(
       `CREATE TABLE ${found} AS SELECT ${this.#rowIdentity()}, CASE ${
