@@ -13,6 +13,7 @@ import { FlowError, toFlowError } from "./core/error.ts";
 import type { RunHooks } from "./core/request.ts";
 import type { RunLog, RunRecord } from "./core/run_log.ts";
 import { runSql } from "./app_sql.ts";
+import { asItStands, listAsTheyStand } from "./ops/abandoned_runs.ts";
 import { type OpenRunLogContext, openRunLogToRead, openRunLogToRun } from "./ops/open_run_log.ts";
 import { type AttemptOutcome, type Execute, runByHand } from "./ops/recorded_run.ts";
 import { runDue } from "./ops/run_due.ts";
@@ -36,6 +37,7 @@ export async function runBatchRequest(
   switch (request.do) {
     case "list": {
       const definitions = await loadDefinitions(request.input, { connectors });
+      definitions.checkOrder();
       return { did: "list", definitions: definitions.listAll() };
     }
     case "run":
@@ -47,6 +49,7 @@ export async function runBatchRequest(
     case "preview": {
       const definitions = await loadDefinitions(request.input, { connectors });
       const spec = await definitions.batch(request.pipeline);
+      tellNotices(definitions, spec.name, hooks);
       const { dryRun } = request;
       const preview = await previewPipeline(spec, dependencies(hooks), { dryRun });
       return { did: "preview", preview };
@@ -63,13 +66,13 @@ export async function runBatchRequest(
       };
       return await reading(request, hooks, async (runLog) => ({
         did: "runs_list",
-        runs: await runLog.list(filter),
+        runs: await listAsTheyStand(runLog, filter, systemClock.now()),
       }));
     }
     case "runs_show":
       return await reading(request, hooks, async (runLog) => ({
         did: "runs_show",
-        run: await knownRun(runLog, request.runId),
+        run: asItStands(await knownRun(runLog, request.runId), systemClock.now()),
       }));
     case "run_lines":
       return await reading(request, hooks, async (runLog) => {
@@ -207,6 +210,7 @@ async function validate(
   const names = request.pipeline === undefined ? declaredNames(definitions) : [request.pipeline];
   const deps = dependencies(hooks);
   const reports: ValidationReport[] = [];
+  const rings = new Map<string, string>();
   for (const pipeline of names) {
     try {
       const spec = await definitions.batch(pipeline);
@@ -214,9 +218,17 @@ async function validate(
     } catch (thrown) {
       if (!(thrown instanceof FlowError) || !DEFINITION_CODES.has(thrown.code)) throw thrown;
       const { message, hint } = thrown;
-      reports.push({ pipeline, problems: [hint === undefined ? message : `${message} (${hint})`] });
+      const told = thrown.code === "dependency_cycle" ? rings.get(message) : undefined;
+      const problem = told !== undefined
+        ? `it waits for the ring of pipelines that is told at '${told}'`
+        : hint === undefined
+        ? message
+        : `${message} (${hint})`;
+      reports.push({ pipeline, problems: [problem] });
+      rings.set(message, told ?? pipeline);
     }
   }
+  tellNotices(definitions, "flow", hooks);
   return reports;
 }
 
@@ -295,11 +307,13 @@ function openDatabase(
 
 async function sqlDatabase(
   request: Request<"sql">,
-  { scratchDir }: RunHooks,
+  hooks: RunHooks,
 ): Promise<Database | undefined> {
   if (request.connection === undefined) return undefined;
   const definitions = await loadDefinitions(request.input, { connectors });
-  return openDatabase(await definitions.connection(request.connection), scratchDir, systemClock);
+  const connection = await definitions.connection(request.connection);
+  tellNotices(definitions, "flow", hooks);
+  return openDatabase(connection, hooks.scratchDir, systemClock);
 }
 
 function tellNotices(definitions: Definitions, pipeline: string, { observe }: RunHooks): void {

@@ -8,8 +8,9 @@ import { registerFile } from "./app_files.ts";
 import { jsonRow } from "./formats/json_text.ts";
 import { createEngine } from "./sql/engine.ts";
 import { queryError } from "./sql/query_error.ts";
-import { queryText } from "./sql/query_text.ts";
+import { firstWord, isSeveralQueries, queryText } from "./sql/query_text.ts";
 import { type ResultSample, resultTable, sampleRows } from "./sql/result_table.ts";
+import { splitLines, tableOfRows } from "./sql/rows_table.ts";
 
 type SqlRequest = BatchRequest & { readonly do: "sql" };
 type Output = NonNullable<RunHooks["output"]>;
@@ -21,9 +22,18 @@ interface QueryResult {
   readonly pieces: AsyncIterable<string>;
   /** There is one piece, which is the whole result. */
   readonly isWhole: boolean;
+  /** Cells of a table for people are cut to so many characters. */
+  readonly maxCell?: number;
 }
 
 const COPY_BYTES = 1 << 20;
+/**
+ * What a database tells about itself by such a statement, it gives to no query: there are few rows. A transaction that is rolled back surrounds what
+ * `PRAGMA` and `EXPLAIN ANALYZE` can do.
+ */
+const TELLING = new Set(["EXPLAIN", "SHOW", "DESCRIBE", "DESC", "SUMMARIZE", "PRAGMA"]);
+/** Lines of plans are long. */
+const MAX_TOLD_CELL = 1000;
 
 /**
  * Answers `flow sql`: runs the query in the embedded engine, or on the database of a connection in a transaction that is rolled back, and
@@ -54,9 +64,13 @@ export async function runSql(
       return;
     }
     await withTransaction(database, hooks.now, async (connected) => {
-      const columns = await connected.describe(query);
-      const pieces = piecesOf(connected, query, engine, sessions.read);
-      const result = { columns, pieces, isWhole: false };
+      const result = TELLING.has(firstWord(query))
+        ? await told(connected, query, engine, sessions.render, request.format)
+        : {
+          columns: await connected.describe(query),
+          pieces: piecesOf(connected, query, engine, sessions.read),
+          isWhole: false,
+        };
       await render(request, result, sessions.render, engine, output);
     });
   } catch (error) {
@@ -68,8 +82,13 @@ export async function runSql(
 }
 
 /** The engine's own advice is about transforms. */
-function withAdvice(error: unknown, { connection, register }: SqlRequest): unknown {
+function withAdvice(error: unknown, { connection, register, sql }: SqlRequest): unknown {
   if (!(error instanceof FlowError)) return error;
+  if (error.code === "query_invalid" && isSeveralQueries(sql)) {
+    const { code, domain, message, details } = error;
+    const hint = "give one query; for several, call flow sql for each";
+    return new FlowError(message, { code, domain, hint, details, cause: error });
+  }
   if (error.code !== "sql_denied") {
     // What a database says of a query has its own advice.
     return connection === undefined ? queryError(error, register.map(({ name }) => name)) : error;
@@ -100,6 +119,20 @@ async function withTransaction(
 
 async function* only(query: string): AsyncIterable<string> {
   yield query;
+}
+
+/** The answer to a statement of {@link TELLING}. */
+async function told(
+  connected: DatabaseSession,
+  statement: string,
+  engine: Engine,
+  session: Session,
+  format: SqlRequest["format"],
+): Promise<QueryResult> {
+  const rows = await connected.rows(statement);
+  const shown = format === "table" ? splitLines(rows) : rows;
+  const { table, columns } = await tableOfRows(shown, engine, session);
+  return { columns, pieces: only(`SELECT * FROM ${table}`), isWhole: true, maxCell: MAX_TOLD_CELL };
 }
 
 async function* piecesOf(
@@ -139,7 +172,7 @@ async function render(
 }
 
 async function renderTable(
-  { columns, pieces }: QueryResult,
+  { columns, pieces, maxCell }: QueryResult,
   session: Session,
   maxRows: number,
   output: Output,
@@ -155,7 +188,7 @@ async function renderTable(
     sample = { rows: [...sample.rows, ...rows], hasMore };
     if (hasMore) break;
   }
-  await output(new TextEncoder().encode(resultTable(columns, sample)));
+  await output(new TextEncoder().encode(resultTable(columns, sample, undefined, maxCell)));
 }
 
 async function renderJson(

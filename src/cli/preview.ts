@@ -5,6 +5,7 @@ import { ask } from "./engine_request.ts";
 import { EXIT_CODES } from "./exit_code.ts";
 import { namedPipeline } from "./pipeline_words.ts";
 import { previewJson, previewText } from "./preview_text.ts";
+import { RunNarrator } from "./run_narrator.ts";
 
 const PREVIEW_HELP = `flow preview: what a declared pipeline would do
 
@@ -72,7 +73,10 @@ async function show(command: "preview" | "dry-run", context: CommandContext): Pr
   const { flags, terminal, style } = context;
   const named = await namedPipeline(command, context);
   const request = { do: "preview", ...named, dryRun: command === "dry-run" } as const;
-  const { preview: seen } = await ask(context, request, "preview");
+  const narrator = new RunNarrator(context);
+  const { preview: seen } = await ask(context, request, "preview", {
+    observe: (observation) => narrator.observe(observation),
+  });
   terminal.out(
     flags.format === "json"
       ? `${JSON.stringify(previewJson(seen))}\n`

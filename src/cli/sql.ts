@@ -6,6 +6,7 @@ import { definitionInput } from "./definition_input.ts";
 import { ask } from "./engine_request.ts";
 import { EXIT_CODES } from "./exit_code.ts";
 import { type FlagValues, type Format, usageError } from "./flags.ts";
+import { RunNarrator } from "./run_narrator.ts";
 
 const DEFAULT_TABLE_ROWS = 100;
 const FORMATS = ["table", "json", "csv", "arrow", "parquet"] as const satisfies readonly (
@@ -30,8 +31,9 @@ Usage:
 
 Without a connection the query runs in the engine of pipelines, which reads no files by itself;
 --register makes files relations. With a connection it runs on that database, in its dialect, in a
-transaction that is rolled back. A slow reader slows the query down; memory does not grow with the
-result, except that the engine keeps parts of it on disk.
+transaction that is rolled back; there SHOW, DESCRIBE, EXPLAIN and PRAGMA work too, as far as the
+database has them. A slow reader slows the query down; memory does not grow with the result, except
+that the engine keeps parts of it on disk.
 
 Formats:
   table              for people: the first ${DEFAULT_TABLE_ROWS} rows, or --limit N
@@ -75,6 +77,7 @@ async function run(context: CommandContext): Promise<number> {
   if (input !== undefined && flags.connection === undefined) {
     throw usageError("definitions have no effect without --connection", "add --connection NAME");
   }
+  const narrator = new RunNarrator(context);
   const closed = new AbortController();
   terminal.onClosed(() => closed.abort());
   try {
@@ -90,7 +93,11 @@ async function run(context: CommandContext): Promise<number> {
         ...(flags.connection === undefined ? {} : { connection: flags.connection }),
       },
       "sql",
-      { output: (bytes) => terminal.outBytes(bytes), stop: closed.signal },
+      {
+        observe: (observation) => narrator.observe(observation),
+        output: (bytes) => terminal.outBytes(bytes),
+        stop: closed.signal,
+      },
     );
   } catch (error) {
     // Whoever read the output has seen enough: `flow sql … | head`.

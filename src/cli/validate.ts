@@ -3,6 +3,7 @@ import type { Command, CommandContext } from "./command.ts";
 import { ask } from "./engine_request.ts";
 import { EXIT_CODES } from "./exit_code.ts";
 import { namedPipeline } from "./pipeline_words.ts";
+import { RunNarrator } from "./run_narrator.ts";
 
 const HELP = `flow validate: whether declared pipelines fit their databases
 
@@ -39,7 +40,10 @@ export const validate: Command = {
 async function run(context: CommandContext): Promise<number> {
   const { flags, terminal } = context;
   const named = await namedPipeline("validate", context);
-  const { reports } = await ask(context, { do: "validate", ...named }, "validate");
+  const narrator = new RunNarrator(context);
+  const { reports } = await ask(context, { do: "validate", ...named }, "validate", {
+    observe: (observation) => narrator.observe(observation),
+  });
   if (flags.format === "json") {
     const told = reports.map(({ pipeline, problems }) => ({
       pipeline,

@@ -67,8 +67,13 @@ export class BatchDefinitions {
       if (place !== undefined) tableOf(namedTable(name, table, place), problems);
     }
     problems.throwIfAny();
-    checkCycles(this.#pipelines, this.#pipelines);
+    this.checkOrder();
     return specs;
+  }
+
+  /** @throws FlowError `dependency_cycle` when pipelines wait for one another, whatever else is wrong with them */
+  checkOrder(): void {
+    checkCycles(this.#pipelines, this.#pipelines);
   }
 
   /** All of them, without resolving their connections. */

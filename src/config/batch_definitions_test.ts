@@ -147,6 +147,16 @@ Deno.test("pipelines that wait for one another are told as a ring", async () => 
     );
     assert.equal(error.hint, "take one of them out of dependsOn");
   }
+  // Wherever the search begins, the ring is the same text.
+  const [fromA, fromC] = [
+    await errorOf(definitions.batch("a")),
+    await errorOf(definitions.batch("c")),
+  ];
+  assert.equal(fromC.message, fromA.message);
+  assert.throws(() => definitions.checkOrder(), {
+    code: "dependency_cycle",
+    message: fromA.message,
+  });
   assert.equal((await definitions.batch("free")).name, "free");
   const self = await errorOf(
     (await tomlBatch(

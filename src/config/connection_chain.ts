@@ -46,6 +46,8 @@ export class ConnectionChain {
   readonly #inFile: readonly FoundConnection[];
   readonly #files = new Map<string, Promise<TomlDocument | undefined>>();
   readonly #notices: string[] = [];
+  /** Names of connections that {@link #noteBeaten} has told of. */
+  readonly #told = new Set<string>();
 
   /** `inFile` are the connections of the pipeline file itself. */
   constructor(
@@ -71,9 +73,30 @@ export class ConnectionChain {
     }
     for (const file of this.#connectionFiles()) {
       const found = (await this.#fromFile(file)).get(name);
-      if (found !== undefined) return found;
+      if (found === undefined) continue;
+      this.#noteBeaten(name, found);
+      return found;
     }
     return this.#inFile.find((connection) => connection.name === name) ?? this.#fromModule(name);
+  }
+
+  /**
+   * Tells of a connection of the pipeline file or module that a file of connections stands before: whoever edits the one would wonder why nothing changes. A
+   * variable of the environment is set on purpose, and is not told of.
+   */
+  #noteBeaten(name: string, found: FoundConnection): void {
+    if (this.#told.has(name)) return;
+    const registered = this.#registered.find((definition) => definition.name === name);
+    const beaten = this.#inFile.find((connection) => connection.name === name) ??
+      (registered && registeredConnection(registered));
+    if (beaten === undefined || JSON.stringify(beaten.value) === JSON.stringify(found.value)) {
+      return;
+    }
+    this.#told.add(name);
+    const [used, other] = [found, beaten].map(({ place, path }) => originText(place.locate(path)));
+    this.#notices.push(
+      `connection '${name}' is taken from ${used}, which goes before the one of this name at ${other}`,
+    );
   }
 
   /** Every connection that can be seen, the winners only, by name. Variables of the environment are not filled in. */

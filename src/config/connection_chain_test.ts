@@ -68,6 +68,42 @@ Deno.test("the variable's name is the connection's in capitals; EMATIX_FLOW_DSN 
   );
 });
 
+Deno.test("a file that stands before a connection of the pipeline's own is told of, once", async () => {
+  const definitions = [
+    registered("a", "postgres://u:pw1@module/d"),
+    registered("b", "postgres://b/d"),
+  ];
+  const files = {
+    [LOCAL]: table("a", 'kind = "postgres"\nurl = "postgres://u:pw2@local/d"'),
+    [HOME]: table("b", 'kind = "postgres"\nurl = "postgres://b/d"'),
+  };
+  const loaded = await load({ files }, definitions);
+  assert.equal(await urlOf(loaded, "a"), "postgres://u:pw2@local/d");
+  await urlOf(loaded, "a");
+  // The one that says the same is nothing to tell of.
+  await urlOf(loaded, "b");
+  assert.deepEqual(loaded.notices, [
+    "connection 'a' is taken from ./.ematix-flow.toml:1:1, which goes before the one of this name at /app/m.ts:2:1",
+  ]);
+  const env = { EMATIX_FLOW_DSN_A: "postgres://env/d" };
+  const overridden = await load({ files: {}, env }, definitions);
+  assert.equal(await urlOf(overridden, "a"), "postgres://env/d");
+  assert.deepEqual(overridden.notices, []);
+});
+
+Deno.test("the places of a connection in two files are told", async () => {
+  const text = '[connections.dw]\nkind = "postgres"\nurl = "postgres://file/d"\n' +
+    '[[pipeline]]\nname = "p"\ntarget = { name = "t" }\nsource = "SELECT 1"\n';
+  const loaded = await loadDefinitions({ from: "toml_text", name: "p.toml", text }, {
+    connectors: fakeConnectors,
+    ...fakeHost({ files: { [HOME]: `\n${table("dw", 'url = "postgres://home/d"')}` } }),
+  });
+  assert.equal(await urlOf(loaded, "dw"), "postgres://home/d");
+  assert.deepEqual(loaded.notices, [
+    "connection 'dw' is taken from ~/.ematix-flow/connections.toml:2:1, which goes before the one of this name at p.toml:1:1",
+  ]);
+});
+
 Deno.test("a variable holds the URL itself: nothing in it is filled in", async () => {
   const env = { EMATIX_FLOW_DSN_A: "postgres://u:p${HOME}$${x@h/d" };
   assert.equal(await urlOf(await load({ env }), "a"), "postgres://u:p${HOME}$${x@h/d");

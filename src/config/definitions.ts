@@ -114,6 +114,11 @@ export class Definitions {
     return await this.#declared.all(this.#context);
   }
 
+  /** Looks at nothing but who waits for whom. Throws `dependency_cycle`. */
+  checkOrder(): void {
+    this.#declared.checkOrder();
+  }
+
   /** The pipelines of both kinds, without resolving their connections. */
   listAll(): readonly DefinitionListing[] {
     const streaming = this.#pipelines.map(({ name }) => ({ name, kind: "streaming" } as const));

@@ -27,6 +27,8 @@ export interface RawEndpoint {
   readonly value: Readonly<Record<string, unknown>>;
   readonly place: Place;
   readonly path: KeyPath;
+  /** Where keys were written that belong to the block and do not stand in it: `query` as `source_query`. */
+  readonly elsewhere?: Readonly<Record<string, KeyPath>>;
 }
 
 /** A connection's kind and its options, validated for one use. */
@@ -209,7 +211,7 @@ function mergeOptions(
     for (const [key, item] of Object.entries(part.value)) {
       if (identity.includes(key) || item === undefined) continue;
       const name = (key === "url" || key === "dsn") && urlKey !== undefined ? urlKey : key;
-      const path = [...part.path, key];
+      const path = part.elsewhere?.[key] ?? [...part.path, key];
       if (given.has(name)) {
         problems.add(part.place, path, "url and dsn mean the same: give one of them");
       }

@@ -16,7 +16,7 @@ export interface ConfigHost {
   readonly home: () => string | undefined;
 }
 
-/** The host of a real run: `Deno.env` and `Deno.readTextFile`, touched only when needed. */
+/** The host of a real run: `Deno.env` and `Deno.readFile`, touched only when needed. */
 export const denoHost: ConfigHost = {
   env(name) {
     return permitted(() => Deno.env.get(name), `read the environment variable ${name}`, [
@@ -31,8 +31,9 @@ export const denoHost: ConfigHost = {
     );
   },
   async readFile(path) {
+    let bytes: Uint8Array;
     try {
-      return await Deno.readTextFile(path);
+      bytes = await Deno.readFile(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       if (error instanceof Deno.errors.NotCapable) {
@@ -45,6 +46,7 @@ export const denoHost: ConfigHost = {
         cause: error,
       });
     }
+    return textOf(bytes, path);
   },
   async readableByOthers(path) {
     const { mode } = await Deno.stat(path);
@@ -70,6 +72,39 @@ export async function makeScratchDir(): Promise<string> {
     }
     throw error;
   }
+}
+
+/** The text of a file in UTF-8. Other bytes would become U+FFFD, and a table or a password another one. */
+function textOf(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    const before = validPart(bytes);
+    const lines = before.split("\n");
+    const line = lines.length;
+    const column = [...(lines.at(-1) ?? "")].length + 1;
+    throw new FlowError(`${file}:${line}:${column}: the file is not text in UTF-8`, {
+      code: "file_unreadable",
+      domain: "user",
+      hint: "save it as UTF-8",
+      details: { file, line, column },
+      cause: error,
+    });
+  }
+}
+
+/** What stands before the first bytes that are no UTF-8. */
+function validPart(bytes: Uint8Array): string {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  for (const byte of bytes) {
+    try {
+      text += decoder.decode(Uint8Array.of(byte), { stream: true });
+    } catch {
+      break;
+    }
+  }
+  return text;
 }
 
 function permitted<T>(read: () => T, what: string, flags: readonly string[]): T {

@@ -12,6 +12,15 @@ Deno.test("files are read; one that is not there is undefined; one that cannot b
       denoHost.readFile(dir),
       (error) => error instanceof FlowError && error.code === "file_unreadable",
     );
+    const latin1 = Uint8Array.of(...new TextEncoder().encode('a = "é"\nb = "ü'), 0xfc, 0x22);
+    await Deno.writeFile(`${dir}/latin1.toml`, latin1);
+    await assert.rejects(denoHost.readFile(`${dir}/latin1.toml`), {
+      code: "file_unreadable",
+      message: `${dir}/latin1.toml:2:7: the file is not text in UTF-8`,
+    });
+    // Bytes of a character that has more of them.
+    await Deno.writeFile(`${dir}/cut.toml`, Uint8Array.of(0x61, 0xe2, 0x82));
+    await assert.rejects(denoHost.readFile(`${dir}/cut.toml`), { message: /cut\.toml:1:2: / });
     await Deno.chmod(`${dir}/a.toml`, 0o600);
     assert.equal(await denoHost.readableByOthers(`${dir}/a.toml`), false);
     await Deno.chmod(`${dir}/a.toml`, 0o644);

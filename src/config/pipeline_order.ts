@@ -48,7 +48,7 @@ export function checkCycles(starts: readonly RawBatch[], pipelines: readonly Raw
     const pipeline = byName.get(name);
     if (pipeline === undefined || finished.has(name)) return;
     const at = path.indexOf(name);
-    if (at >= 0) throw cycleError(pipeline, [...path.slice(at), name]);
+    if (at >= 0) throw cycleError(path.slice(at), pipelines);
     path.push(name);
     for (const upstream of upstreamsOf(pipeline)) visit(upstream);
     path.pop();
@@ -57,7 +57,13 @@ export function checkCycles(starts: readonly RawBatch[], pipelines: readonly Raw
   for (const { name } of starts) visit(name);
 }
 
-function cycleError({ name, place }: RawBatch, ring: readonly string[]): FlowError {
+/** Whichever member the search came upon first, the ring is told from the one on that is declared first. */
+function cycleError(members: readonly string[], pipelines: readonly RawBatch[]): FlowError {
+  const lead = pipelines.find((pipeline) => members.includes(pipeline.name));
+  if (lead === undefined) throw new Error("the members of a ring are declared");
+  const { name, place } = lead;
+  const start = members.indexOf(name);
+  const ring = [...members.slice(start), ...members.slice(0, start), name];
   const key = keyName("depends_on", place.spelling);
   const origin = originText(place.locate(["depends_on"]));
   return new FlowError(`${origin}: pipelines wait for one another: ${ring.join(" -> ")}`, {

@@ -142,13 +142,15 @@ function endpointsOf(
   }
   if (!isBlock(one)) return [];
   const block: Record<string, unknown> = { ...one };
+  const elsewhere: Record<string, KeyPath> = {};
   for (const [inner, key] of shorthand) {
     if (block[inner] !== undefined && JSON.stringify(block[inner]) !== JSON.stringify(value[key])) {
       problems.add(place, [key], `the ${side} has another ${name(inner)}: give one of them`);
     }
     block[inner] = value[key];
+    elsewhere[inner] = [key];
   }
-  return [{ value: block, place, path: [side] }];
+  return [{ value: block, place, path: [side], elsewhere }];
 }
 
 function isBlock(value: unknown): value is Record<string, unknown> {

@@ -19,6 +19,17 @@ Deno.test("source and sources exclude each other, as do target and targets; one 
   ]);
 });
 
+Deno.test("what is wrong with source_query is told once, under that name", async () => {
+  const told = (query: string) =>
+    problemsOf(`pipeline_name = "p"\nsource_query = ${query}\n${KAFKA}${POSTGRES}`);
+  const [empty, ...more] = await told('""');
+  assert.match(empty ?? "", /^p\.toml:2:1: source_query: /);
+  assert.deepEqual(more, []);
+  assert.deepEqual((await told("7")).map((problem) => problem.slice(0, 26)), [
+    "p.toml:2:1: source_query: ",
+  ]);
+});
+
 Deno.test("several sources get ids of their own, and each its query", async () => {
   const block = '[[sources]]\nquery = "a"\nkind = "kafka"\nbootstrap_servers = "b:1"\n';
   const text = `pipeline_name = "p"\n${block}${block}${block.replace('"a"', '"b"')}${POSTGRES}`;

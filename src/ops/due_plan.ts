@@ -2,7 +2,7 @@ import type { BatchSpec } from "../core/batch_spec.ts";
 import type { Clock } from "../core/clock.ts";
 import { type FlowError, toFlowError } from "../core/error.ts";
 import type { RunLog, RunRecord } from "../core/run_log.ts";
-import { closeAbandonedRuns, isAlive } from "./attempt_count.ts";
+import { closeAbandonedRuns, isAlive } from "./abandoned_runs.ts";
 import { isNotFreshReason } from "./dependencies.ts";
 import { dueAt, localDate } from "./schedule.ts";
 

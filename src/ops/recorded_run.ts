@@ -4,7 +4,8 @@ import type { Clock } from "../core/clock.ts";
 import { FlowError, toFlowError } from "../core/error.ts";
 import type { Observe } from "../core/observation.ts";
 import type { RunLog, RunRecord, TargetOutcome } from "../core/run_log.ts";
-import { closeAbandonedRuns, stateAfterFailure } from "./attempt_count.ts";
+import { closeAbandonedRuns, closeOvertakenRuns } from "./abandoned_runs.ts";
+import { stateAfterFailure } from "./attempt_count.ts";
 import { beatWhile } from "./heartbeat.ts";
 import { failureLines, retryLine, startedLine, successLines } from "./run_lines.ts";
 import { restartHelps } from "./supervisor.ts";
@@ -187,6 +188,7 @@ export class RecordedRun {
     };
     await runLog.finish(record);
     await runLog.setAttemptState(record.pipeline, undefined);
+    await closeOvertakenRuns(record, this.#context);
     await runLog.append(record.runId, successLines(record, notices, elapsedMs));
     const { pipeline, attempt } = record;
     observe({ kind: "pipeline_succeeded", pipeline, attempt, elapsedMs, targets });

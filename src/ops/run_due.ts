@@ -1,7 +1,7 @@
 import type { DueSummary, RunSummary } from "../core/batch_request.ts";
 import { type FlowError, toFlowError } from "../core/error.ts";
 import type { RunRecord } from "../core/run_log.ts";
-import { isAlive } from "./attempt_count.ts";
+import { isAlive } from "./abandoned_runs.ts";
 import { inDependencyOrder, notFreshReason, staleUpstreams, upstreamRuns } from "./dependencies.ts";
 import { type Candidate, type DueContext, type DuePipeline, findDue } from "./due_plan.ts";
 import {

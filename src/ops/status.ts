@@ -1,5 +1,6 @@
 import type { StatusRow } from "../core/batch_request.ts";
 import type { RunLog } from "../core/run_log.ts";
+import { asItStands } from "./abandoned_runs.ts";
 import { staleUpstreams, upstreamRuns } from "./dependencies.ts";
 import type { DuePipeline } from "./due_plan.ts";
 import { nextDue } from "./schedule.ts";
@@ -32,7 +33,7 @@ export async function statusRows(
     rows.push({
       name,
       ...(schedule === undefined ? {} : { schedule: schedule.cron }),
-      ...(lastRun === undefined ? {} : { lastRun }),
+      ...(lastRun === undefined ? {} : { lastRun: asItStands(lastRun, nowMs) }),
       ...(dueMs === undefined ? {} : { nextDue: new Date(dueMs).toISOString() }),
       retry: {
         maxAttempts: retry.maxAttempts,

@@ -1,4 +1,4 @@
-import { quoteLiteral } from "../core/schema.ts";
+import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
 import type { TypedExpression } from "../core/database.ts";
 
 /** Bits without the sign of each integer type. */
@@ -49,8 +49,10 @@ export function canonicalType(type: string): string {
  * 1.5 to 2 and cuts times off. Decimals and doubles into binary floating point are rounded to the nearest number, which is what such a type means;
  * text without a zone is taken as UTC; fractions below a microsecond are cut off; bytes and text are UTF-8 to each other, but `\x` with hex digits is
  * those bytes.
+ *
+ * @param column where the value comes from, for the message
  */
-export function exactCast(expression: TypedExpression, to: string): string {
+export function exactCast(expression: TypedExpression, to: string, column?: string): string {
   const source = canonicalType(expression.type);
   const target = canonicalType(to);
   const value = expression.sql;
@@ -63,14 +65,15 @@ export function exactCast(expression: TypedExpression, to: string): string {
   if (target === "JSON") return source === "VARCHAR" ? plain : `to_json(${value})`;
   if (target === "VARCHAR") return plain;
   if (source === "VARCHAR" || source === "JSON" || source.startsWith("ENUM(")) {
-    return fromText(source === "VARCHAR" ? value : `CAST(${value} AS VARCHAR)`, target);
+    return fromText(source === "VARCHAR" ? value : `CAST(${value} AS VARCHAR)`, target, column);
   }
   if (isFloat(source) && isDecimal(target)) {
     // By way of the shortest text: multiplying a double by a power of ten would bring in digits that it never had.
-    return reversible(value, source, `TRY_CAST(CAST(${value} AS VARCHAR) AS ${target})`, target);
+    const cast = `TRY_CAST(CAST(${value} AS VARCHAR) AS ${target})`;
+    return reversible(value, source, cast, target, column);
   }
   return mayLose(source, target)
-    ? reversible(value, source, `TRY_CAST(${value} AS ${target})`, target)
+    ? reversible(value, source, `TRY_CAST(${value} AS ${target})`, target, column)
     : plain;
 }
 
@@ -88,26 +91,41 @@ function mayLose(source: string, target: string): boolean {
 }
 
 /** Fails unless the result, cast back, is the value again. */
-function reversible(value: string, source: string, cast: string, target: string): string {
-  return orFail(value, cast, target, `TRY_CAST(${cast} AS ${source}) IS DISTINCT FROM ${value}`);
+function reversible(
+  value: string,
+  source: string,
+  cast: string,
+  target: string,
+  column: string | undefined,
+): string {
+  const lossy = `TRY_CAST(${cast} AS ${source}) IS DISTINCT FROM ${value}`;
+  return orFail(value, cast, target, lossy, column);
 }
 
-function orFail(value: string, cast: string, target: string, lossy: string): string {
+function orFail(
+  value: string,
+  cast: string,
+  target: string,
+  lossy: string,
+  column: string | undefined,
+): string {
+  const of = column === undefined ? "" : ` of column ${quoteIdentifier(column)}`;
   const message = `${quoteLiteral("the value '")} || left(CAST(${value} AS VARCHAR), 80) || ` +
-    quoteLiteral(`' does not fit ${target}`);
+    quoteLiteral(`'${of} does not fit ${target}`);
   return `CASE WHEN ${value} IS NOT NULL AND (${lossy}) THEN error(${message}) ELSE ${cast} END`;
 }
 
-function fromText(text: string, target: string): string {
+function fromText(text: string, target: string, column: string | undefined): string {
   const plain = `CAST(${text} AS ${target})`;
   const tried = `TRY_CAST(${text} AS ${target})`;
   if (INTEGER_BITS[target] !== undefined) {
     // `1.5` would be rounded.
     const isWhole = `regexp_full_match(${text}, '\\s*[+-]?[0-9]+([.]0*)?\\s*')`;
-    return orFail(text, tried, target, `${tried} IS NULL OR NOT ${isWhole}`);
+    return orFail(text, tried, target, `${tried} IS NULL OR NOT ${isWhole}`, column);
   }
   if (isDecimal(target)) {
-    return orFail(text, tried, target, `${tried} IS NULL OR ${losesDigits(text, tried, target)}`);
+    const lossy = `${tried} IS NULL OR ${losesDigits(text, tried, target)}`;
+    return orFail(text, tried, target, lossy, column);
   }
   switch (target) {
     case "DATE":
@@ -116,6 +134,7 @@ function fromText(text: string, target: string): string {
         tried,
         target,
         `${tried} IS NULL OR CAST(${tried} AS TIMESTAMP) IS DISTINCT FROM TRY_CAST(${text} AS TIMESTAMP)`,
+        column,
       );
     case "TIMESTAMP":
       return `CAST(CAST(${text} AS TIMESTAMP WITH TIME ZONE) AS TIMESTAMP)`;

@@ -19,3 +19,30 @@ export function queryText(sql: string): string {
   }
   return sql.slice(0, end);
 }
+
+/**
+ * The word that a query begins with, in capitals: `SELECT`, `EXPLAIN`; "" when it begins with anything else, such as a bracket.
+ *
+ * @example
+ * ```ts
+ * firstWord("-- the plan\nexplain SELECT 1"); // "EXPLAIN"
+ * ```
+ */
+export function firstWord(sql: string): string {
+  for (const { 0: token, index } of sql.matchAll(TOKEN)) {
+    if (/^(\s|--|\/\*)/.test(token)) continue;
+    return /^[a-z]+/i.exec(sql.slice(index))?.[0].toUpperCase() ?? "";
+  }
+  return "";
+}
+
+/** True when something follows a semicolon. Texts with the escapes of some database may be taken wrongly: good for advice, not for a decision. */
+export function isSeveralQueries(sql: string): boolean {
+  let isEnded = false;
+  for (const { 0: token } of queryText(sql).matchAll(TOKEN)) {
+    if (/^(\s|--|\/\*)/.test(token)) continue;
+    if (token === ";") isEnded = true;
+    else if (isEnded) return true;
+  }
+  return false;
+}

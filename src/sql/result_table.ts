@@ -41,14 +41,18 @@ function textOf(value: SqlValue | undefined): string | null {
  * shown as escapes.
  *
  * @param totalRows the number of rows of the whole result, where it is known
+ * @param maxCell characters after which cells are cut
  */
 export function resultTable(
   columns: readonly Column[],
   { rows, hasMore }: ResultSample,
   totalRows?: number,
+  maxCell: number = MAX_CELL,
 ): string {
-  const header = columns.map(({ name }) => cellText(name));
-  const cells = rows.map((row) => row.map((cell) => cell === null ? "NULL" : cellText(cell)));
+  const header = columns.map(({ name }) => cellText(name, maxCell));
+  const cells = rows.map((row) =>
+    row.map((cell) => cell === null ? "NULL" : cellText(cell, maxCell))
+  );
   const widths = header.map((name, column) =>
     [name, ...cells.map((row) => row[column] ?? "")].reduce(
       (widest, cell) => Math.max(widest, [...cell].length),
@@ -71,7 +75,7 @@ export function resultTable(
   return `${[line(header), dashes, ...cells.map(line), foot].join("\n")}\n`;
 }
 
-function cellText(text: string): string {
+function cellText(text: string, maxCell: number): string {
   const shown = text.replace(
     // deno-lint-ignore no-control-regex -- exactly these would garble a terminal
     /[\u0000-\u001f\u007f-\u009f]/g,
@@ -79,7 +83,7 @@ function cellText(text: string): string {
       ESCAPES[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
   const characters = [...shown];
-  return characters.length <= MAX_CELL ? shown : `${characters.slice(0, MAX_CELL - 1).join("")}…`;
+  return characters.length <= maxCell ? shown : `${characters.slice(0, maxCell - 1).join("")}…`;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -78,6 +78,11 @@ export class DuckdbSession implements Session {
     return rows.map(({ column_name: name, column_type: type }) => ({ name, type }));
   }
 
+  /** Has a statement parsed and bound, and does not run it. */
+  prepare(sql: string): Promise<void> {
+    return this.#queued(sql, async () => (await this.connection.prepare(sql)).destroySync());
+  }
+
   async *exportText(
     queries: string | readonly string[],
     format: "csv" | "ndjson",

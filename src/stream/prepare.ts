@@ -167,7 +167,9 @@ export class BatchPreparer {
   async #decode(batch: SourceBatch, index: number): Promise<Decoded> {
     if (batch.encoding === "columns") {
       const columns = await this.#columnsOf(batch.table);
-      this.#seen.set(index, columns.filter(({ name }) => !isMetadataColumn(name)));
+      const own = columns.filter(({ name }) => !isMetadataColumn(name));
+      // A batch of refusals alone (a file that cannot be read) says nothing about the columns.
+      if (own.length > 0 || batch.rows > 0) this.#seen.set(index, own);
       return {
         parts: [{ table: batch.table, columns, hasRowColumn: true, rows: batch.rows }],
       };

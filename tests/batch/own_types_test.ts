@@ -391,5 +391,10 @@ withPlaces(
       await refusal(load(deps, places, "SELECT price FROM src", { keys: [] })),
       /^query_invalid: .*'much'.* column "?price/,
     );
+    await from.run("CREATE TABLE numbers (n BIGINT)", "INSERT INTO numbers VALUES ('abc')");
+    assert.match(
+      await refusal(load(deps, places, "SELECT n FROM numbers", { keys: [] })),
+      /^query_invalid: .*the value 'abc' of column "n" does not fit BIGINT/,
+    );
   },
 );

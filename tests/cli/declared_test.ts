@@ -319,6 +319,27 @@ testEach("a definition that is wrong is a problem of that pipeline alone", async
   });
 });
 
+testEach("a ring of pipelines is told once, and list tells it too", async (program) => {
+  const ring = DUCKDB.slice(0, DUCKDB.indexOf("[[pipeline]]")) +
+    ["a b", "b c", "c a"].map((pair) => {
+      const [name, upstream] = pair.split(" ");
+      return `[[pipeline]]\nname = "${name}"\ndepends_on = ["${upstream}"]\nsource = "SELECT 1 AS x"\n` +
+        `source_connection = "warehouse"\ntarget_connection = "warehouse"\ntarget = { name = "${name}" }\n`;
+    }).join("");
+  await inDirectory({ "p.toml": ring }, async (cwd) => {
+    const { code, stderr } = await flow(program, ["validate", "p.toml"], { cwd });
+    assert.equal(code, 1);
+    assert.equal(stderr.split("wait for one another").length, 2);
+    assert.match(
+      stderr,
+      /a -> b -> c -> a .*\nb: failed\n {2}- it waits for the ring .* at 'a'\nc: /,
+    );
+    const listed = await flow(program, ["list", "p.toml"], { cwd });
+    assert.deepEqual({ code: listed.code, stdout: listed.stdout }, { code: 10, stdout: "" });
+    assert.match(listed.stderr, /^error: p\.toml:\d+:\d+: pipelines wait for one another: a -> b/);
+  });
+});
+
 const POSTGRES = Deno.env.get("FLOW_TEST_POSTGRES_URL");
 
 function postgresModule(schema: string): string {

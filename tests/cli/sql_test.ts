@@ -150,8 +150,47 @@ testEach("sql on a connection of a TOML file; what it does is rolled back", asyn
     assert.match(wrong.stderr, /^error: .*nope/);
     assert.match(
       (await query("SELEC 1")).stderr,
-      /\nhint: correct the SQL; names are those of the/,
+      /at or near "SELEC"\n\nLINE 1: SELEC 1\n {8}\^\nhint: correct the SQL; names are those of the/,
     );
+    for (const [sql, advice] of [["SELECT 1; SELECT 2", "give one query"], ["DROP TABLE t", ""]]) {
+      const { code, stderr } = await query(sql ?? "");
+      assert.equal(code, 10);
+      assert.match(stderr, new RegExp(`^error: .*\n(?!LINE).*hint: ${advice}`), sql);
+    }
+  });
+});
+
+testEach("sql shows what a database tells about itself", async (program) => {
+  const toml = '[connections.dk]\nkind = "duckdb"\npath = "x.duckdb"\n' +
+    '[connections.sq]\nkind = "sqlite"\npath = "x.db"\n';
+  await inDirectory({ ".ematix-flow.toml": toml }, async (cwd) => {
+    const told = async (connection: string, sql: string, format = "table") => {
+      const args = ["sql", sql, "--connection", connection, "--format", format];
+      const { code, stdout, stderr } = await flow(program, args, { cwd });
+      assert.deepEqual({ sql, code, stderr }, { sql, code: 0, stderr: "" });
+      return stdout;
+    };
+    assert.equal(await told("dk", "show tables"), "result\n------\n(0 rows)\n");
+    assert.equal(
+      await told("dk", "describe SELECT 1 AS a", "json"),
+      '{"column_name":"a","column_type":"INTEGER","null":"YES","key":null,"default":null,"extra":null}\n',
+    );
+    assert.match(
+      await told("dk", "/* the plan */\nEXPLAIN SELECT 42 AS a"),
+      /^explain_key {4}explain_value\n-+ {2}-+\nphysical_plan {2}┌─+┐\n {15}│ {9}PROJECTION {8}│\n/,
+    );
+    assert.match(
+      await told("sq", "EXPLAIN QUERY PLAN SELECT 1"),
+      /SCAN CONSTANT ROW\n\(1 row\)\n$/,
+    );
+    assert.equal(await told("sq", "PRAGMA user_version", "csv"), "user_version\n0\n");
+    const refused = await flow(
+      program,
+      ["sql", "CREATE TABLE t (a)", "--connection", "sq"],
+      { cwd },
+    );
+    assert.equal(refused.code, 10);
+    assert.match(refused.stderr, /^error: the query gives no columns\nhint: write a SELECT/);
   });
 });
 

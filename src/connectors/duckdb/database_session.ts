@@ -77,9 +77,13 @@ export class DuckdbDatabaseSession implements DatabaseSession {
   }
 
   async describe(query: string, params: readonly SqlValue[] = []): Promise<Column[]> {
-    const rows = await this.#do((session) =>
-      session.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${query}`, params)
-    );
+    const rows = await this.#do(async (session) => {
+      try {
+        return await session.rows<Described>(`DESCRIBE ${query}`, params);
+      } catch (error) {
+        throw await failureOfQuery(session, query, error);
+      }
+    });
     return rows.map((row) => ({ name: row.column_name, type: storableType(row.column_type) }));
   }
 
@@ -194,6 +198,36 @@ export class DuckdbDatabaseSession implements DatabaseSession {
       domain: "internal",
     });
   }
+}
+
+interface Described {
+  readonly column_name: string;
+  readonly column_type: string;
+}
+
+/** What is wrong with a query that cannot be described: the engine would point into the DESCRIBE, which nobody wrote. */
+async function failureOfQuery(
+  session: DuckdbSession,
+  query: string,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof FlowError) || error.code !== "sql_invalid") return error;
+  try {
+    await session.prepare(query);
+  } catch (own) {
+    return own;
+  }
+  // The statement is valid by itself, and no query.
+  return error.message.startsWith("Parser Error") ? givesNoRows(error) : error;
+}
+
+function givesNoRows(cause: FlowError): FlowError {
+  return new FlowError("the statement is no query whose rows can be read", {
+    code: "query_invalid",
+    domain: "user",
+    hint: "write a SELECT",
+    cause,
+  });
 }
 
 /** Writes the query's result, as the types of the target's columns, into a database file as the table `rows`. */

@@ -133,6 +133,15 @@ Deno.test("duckdb database: a query that fails shows its place, a statement of f
         assert.match(error.hint ?? "", /TRY_CAST/);
         return true;
       });
+      await assert.rejects(session.describe("SELECT v FRM\n  t"), (error: FlowError) => {
+        assert.match(error.message, /\n\nLINE 2: {3}t\n/);
+        assert.doesNotMatch(error.message, /DESCRIBE/);
+        return true;
+      });
+      await assert.rejects(session.describe("INSERT INTO n VALUES (1) RETURNING v"), {
+        code: "query_invalid",
+        message: "the statement is no query whose rows can be read",
+      });
       const write = "INSERT INTO n SELECT CAST(v AS BIGINT) FROM t";
       await assert.rejects(session.run(write), (error: FlowError) => {
         assert.equal(error.code, "load_rejected");

@@ -1,6 +1,9 @@
 import { describeError, FlowError, type FlowErrorInit } from "../../core/error.ts";
 import type { MysqlAddress } from "./address.ts";
 
+/** What is being done while there is no connection yet: one connects to a server, and does everything else in it. */
+export const CONNECT = "connect";
+
 /** The parts of a server error that flow looks at. */
 export interface ServerError extends Error {
   readonly errno: number;
@@ -63,7 +66,7 @@ const VALUES = new Set([
  * The error as a {@link FlowError}, when it is one of the server or the network; anything else (the reason of an abort, an error of
  * the engine) comes back as it is.
  *
- * @param doing what was attempted: `load into events`
+ * @param doing what was attempted: `load into events`, or {@link CONNECT}
  */
 export function toMysqlError(error: unknown, doing: string, address: MysqlAddress): unknown {
   if (error instanceof FlowError) return error;
@@ -74,8 +77,8 @@ export function toMysqlError(error: unknown, doing: string, address: MysqlAddres
 
 /** What went wrong while connecting, whatever it was. */
 export function toConnectError(error: unknown, address: MysqlAddress): FlowError {
-  const told = toMysqlError(error, "connect", address);
-  return told instanceof FlowError ? told : connectionFailure(error, "connect", address);
+  const told = toMysqlError(error, CONNECT, address);
+  return told instanceof FlowError ? told : connectionFailure(error, CONNECT, address);
 }
 
 type FailureInit = Omit<FlowErrorInit, "cause" | "details">;
@@ -87,14 +90,17 @@ function failure(
   address: MysqlAddress,
   init: FailureInit,
 ): FlowError {
-  return new FlowError(`cannot ${doing} in mysql at ${address.shown}: ${text}`, {
-    ...init,
-    details: {
-      server: address.shown,
-      ...(isServerError(error) ? { errno: error.errno, sqlstate: error.sqlState } : {}),
+  return new FlowError(
+    `cannot ${doing} ${doing === CONNECT ? "to" : "in"} mysql at ${address.shown}: ${text}`,
+    {
+      ...init,
+      details: {
+        server: address.shown,
+        ...(isServerError(error) ? { errno: error.errno, sqlstate: error.sqlState } : {}),
+      },
+      cause: error,
     },
-    cause: error,
-  });
+  );
 }
 
 function connectionFailure(error: unknown, doing: string, address: MysqlAddress): FlowError {

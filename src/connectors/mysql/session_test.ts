@@ -235,7 +235,11 @@ serviceTest("errors have the codes of all databases", async ({ db, options, name
   assert.match(found.detail, new RegExp(`^(MariaDB|MySQL) \\d+.* at .*/${name} as flow@`));
   await rejects(check((to) => to.password = "wrong-secret"), "database_auth_failed");
   await rejects(check((to) => to.pathname = "/none_such"), "mysql_database_unknown");
-  await rejects(check((to) => to.port = "1"), "database_unreachable");
+  await rejects(
+    check((to) => to.port = "1"),
+    "database_unreachable",
+    /^cannot connect to mysql at /,
+  );
   await db.run("CREATE TABLE only (a INT)");
   const guest = `g_${name.slice(2)}`;
   await db.run(`CREATE USER ${guest} IDENTIFIED BY 'guest-secret'`);

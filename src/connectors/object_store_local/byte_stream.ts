@@ -1,9 +1,12 @@
-import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { describeError, FlowError } from "../../core/error.ts";
+import { ArchiveCutError, BrokenFileError, isArchiveFault } from "./broken_file.ts";
 import type { Compression } from "./file_format.ts";
+import { ZstdFrames } from "./zstd_frames.ts";
 
 const CHUNK_BYTES = 256 * 1024;
+/** Packed bytes that are unpacked at a time; they may become a thousand times as many. */
+const PACKED_BYTES = 64 * 1024;
 
 /** The uncompressed bytes of a file from a place on. Closed by {@link close}, also in the middle. */
 export class ByteStream {
@@ -18,7 +21,7 @@ export class ByteStream {
     this.#file = file;
     this.#skip = skip;
     this.#chunks = compression === "none"
-      ? fileChunks(file)
+      ? fileChunks(file, CHUNK_BYTES)
       : unpacked(file, compression)[Symbol.asyncIterator]();
   }
 
@@ -37,7 +40,12 @@ export class ByteStream {
     }
   }
 
-  /** The next bytes, in a piece of the stream's own choice; `undefined` at the end. Valid until the next call. */
+  /**
+   * The next bytes, in a piece of the stream's own choice; `undefined` at the end. Valid until the next call.
+   *
+   * @throws BrokenFileError when the archive is broken or cut, after all that it unpacks to before that place
+   * @throws FlowError `file_unreadable`
+   */
   async next(): Promise<Uint8Array | undefined> {
     try {
       for (;;) {
@@ -52,7 +60,9 @@ export class ByteStream {
         return rest;
       }
     } catch (error) {
-      throw fileError(this.#path, error);
+      throw isArchiveFault(error)
+        ? new BrokenFileError(this.#path, error.message, { cause: error })
+        : fileError(this.#path, error);
     }
   }
 
@@ -68,8 +78,8 @@ export class ByteStream {
   }
 }
 
-async function* fileChunks(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
-  const chunk = new Uint8Array(CHUNK_BYTES);
+async function* fileChunks(file: Deno.FsFile, bytes: number): AsyncGenerator<Uint8Array> {
+  const chunk = new Uint8Array(bytes);
   for (;;) {
     const length = await file.read(chunk);
     if (length === null) return;
@@ -77,24 +87,47 @@ async function* fileChunks(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
   }
 }
 
+/**
+ * What the file unpacks to. Packed bytes are given to the decompressor piece by piece, each once all of the one before has been fetched: read as
+ * a stream, it throws away what it has ready when it comes to a broken place, and how much that is changes from time to time.
+ */
 async function* unpacked(
   file: Deno.FsFile,
   compression: Exclude<Compression, "none">,
 ): AsyncGenerator<Uint8Array> {
-  const packed = Readable.from(fileChunksCopied(file));
   const unpacker = compression === "gzip" ? createGunzip() : createZstdDecompress();
-  packed.on("error", (error) => unpacker.destroy(error));
+  const frames = compression === "zstd" ? new ZstdFrames() : undefined;
+  const ready: Uint8Array[] = [];
+  let failure: unknown;
+  unpacker.on("data", (chunk: Uint8Array) => ready.push(chunk));
+  const over = new Promise<void>((resolve) => {
+    unpacker.once("end", resolve);
+    unpacker.once("error", (error: unknown) => {
+      failure = error;
+      resolve();
+    });
+  });
   try {
-    for await (const chunk of packed.pipe(unpacker)) yield chunk as Uint8Array;
+    for await (const chunk of fileChunksCopied(file)) {
+      const taken = new Promise<void>((resolve) => unpacker.write(chunk, () => resolve()));
+      await Promise.race([taken, over]);
+      frames?.add(chunk);
+      yield* ready.splice(0);
+      if (failure !== undefined) throw failure;
+    }
+    unpacker.end();
+    await over;
+    yield* ready.splice(0);
+    if (failure !== undefined) throw failure;
+    if (frames?.isWhole === false) throw new ArchiveCutError();
   } finally {
-    packed.destroy();
     unpacker.destroy();
   }
 }
 
 /** The decompressor keeps chunks while it waits: they must not be overwritten. */
 async function* fileChunksCopied(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
-  for await (const chunk of fileChunks(file)) yield chunk.slice();
+  for await (const chunk of fileChunks(file, PACKED_BYTES)) yield chunk.slice();
 }
 
 /** An error of the file system or of a file's content as a {@link FlowError} that names the file and, where it is one, the missing flag. */

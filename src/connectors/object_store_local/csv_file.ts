@@ -1,5 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Engine, Session } from "../../core/session.ts";
+import { BrokenFileError, engineFault } from "./broken_file.ts";
 import { type CsvDialect, type CsvPiece, CsvRecordReader, splitFields } from "./csv_records.ts";
 import { fitsType, inferTypes } from "./csv_types.ts";
 import type { Compression } from "./file_format.ts";
@@ -61,6 +62,7 @@ export class CsvFileReader implements TableFileReader {
     this.#row = row;
   }
 
+  /** @throws BrokenFileError when the header is not UTF-8, or the archive is broken */
   static async open(
     engine: Engine,
     session: Session,
@@ -73,8 +75,10 @@ export class CsvFileReader implements TableFileReader {
     let records = await open(0);
     try {
       const first = await records.next(1, 1);
-      const fields = splitFields(first.bytes, dialect);
       const header = file.options.has_header ?? true;
+      const wrong = wrongEncoding(first.bytes, header);
+      if (wrong !== undefined) throw new BrokenFileError(file.realPath, wrong, ENCODING_HINT);
+      const fields = splitFields(first.bytes, dialect);
       const names = usableNames(fields.map((name, at) => header ? name : `column_${at + 1}`));
       const start = header ? first.nextByte : 0;
       const from = position.rows === 0 ? start : position.bytes ?? start;
@@ -165,6 +169,8 @@ export class CsvFileReader implements TableFileReader {
       const refused = await this.#refusedRecords(errors, piece);
       if (refused.length > 0) await this.#renumber(table, refused);
       return [...refused, ...bad];
+    } catch (error) {
+      throw engineFault(error, { ...this.#file, copy: path }) ?? error;
     } finally {
       await this.#session.run(
         `DROP TABLE IF EXISTS ${quoteIdentifier(errors)}; ` +
@@ -299,6 +305,25 @@ function dialectOf({ path, options }: CsvFile): CsvDialect {
     escape: options.escape === undefined ? quote : byte(options.escape),
     comment: byte(options.comment),
   };
+}
+
+const ENCODING_HINT = { hint: "save the file as UTF-8" };
+
+/**
+ * What is wrong with a file's first record, where that is the fault of the whole file: without its header no record can be understood, and
+ * the records of UTF-16 are no records of bytes.
+ */
+function wrongEncoding(first: Uint8Array, header: boolean): string | undefined {
+  const [a, b] = first;
+  if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) return "it is UTF-16, not UTF-8";
+  if (!header) return undefined;
+  if (first.includes(0)) return "its header holds NUL bytes: it is no text, or UTF-16";
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(first);
+    return undefined;
+  } catch {
+    return "its header is not UTF-8";
+  }
 }
 
 /** The number of the record that holds byte `at`. */

@@ -1,4 +1,4 @@
-import { FlowError } from "../../core/error.ts";
+import { BrokenFileError } from "./broken_file.ts";
 import { ByteStream } from "./byte_stream.ts";
 import type { Compression } from "./file_format.ts";
 
@@ -38,6 +38,8 @@ export class CsvRecordReader {
   #from = 0;
   #base: number;
   #ended = false;
+  /** Why nothing behind the buffer can be read. */
+  #fault: BrokenFileError | undefined;
 
   private constructor(path: string, dialect: CsvDialect, stream: ByteStream, base: number) {
     this.#path = path;
@@ -56,14 +58,21 @@ export class CsvRecordReader {
     return new CsvRecordReader(path, dialect, stream, fromByte);
   }
 
-  /** The next records, at least one where there is one, and at most `maxRows` of together `maxBytes` (a longer one comes alone). */
+  /**
+   * The next records, at least one where there is one, and at most `maxRows` of together `maxBytes` (a longer one comes alone).
+   *
+   * @throws BrokenFileError once the records in front of the broken place have been handed over
+   */
   async next(maxRows: number, maxBytes: number): Promise<CsvPiece> {
     const starts: number[] = [];
     let piece = new Uint8Array(Math.min(maxBytes, 256 * 1024));
     let used = 0;
     let unclosed = false;
     while (starts.length < maxRows) {
-      const record = await this.#record();
+      const record = await this.#record().catch((error: unknown) => {
+        if (starts.length === 0 || error !== this.#fault) throw error;
+        return undefined;
+      });
       if (record === undefined) break;
       const { from, to } = record;
       const length = to - from + 1;
@@ -159,6 +168,16 @@ export class CsvRecordReader {
   }
 
   async #refill(): Promise<void> {
+    if (this.#fault !== undefined) throw this.#fault;
+    try {
+      await this.#readOn();
+    } catch (error) {
+      if (error instanceof BrokenFileError) this.#fault = error;
+      throw error;
+    }
+  }
+
+  async #readOn(): Promise<void> {
     const chunk = await this.#stream.next();
     if (chunk === undefined) {
       this.#ended = true;
@@ -166,14 +185,12 @@ export class CsvRecordReader {
     }
     const kept = this.#buffer.length - this.#from;
     if (kept > MAX_RECORD_BYTES) {
-      throw new FlowError(
-        `cannot read '${this.#path}': a record at byte ${this.#base + this.#from} is longer than ` +
-          `${MAX_RECORD_BYTES} bytes`,
+      throw new BrokenFileError(
+        this.#path,
+        `the record at byte ${this.#base + this.#from} is longer than ${MAX_RECORD_BYTES} bytes`,
         {
           code: "file_row_too_long",
-          domain: "user",
           hint: "a quote may never be closed; check csv_read_options.quote and .escape",
-          details: { file: this.#path, byte: this.#base + this.#from },
         },
       );
     }
@@ -194,7 +211,11 @@ export class CsvRecordReader {
       if (rest.some((byte) => byte !== NEWLINE && byte !== RETURN)) return false;
       if (this.keepBlank && rest.length > 0) return false;
       if (this.#ended) return true;
-      await this.#refill();
+      // A broken place behind these records is for the next call to tell.
+      if (this.#fault !== undefined) return false;
+      await this.#refill().catch((error: unknown) => {
+        if (error !== this.#fault) throw error;
+      });
     }
   }
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { FlowError } from "../../core/error.ts";
 
 /** What a file holds. `json` is a file of any JSON: an array of objects, objects one after the other, or one a line. */
@@ -57,7 +58,8 @@ export function compressionOf(path: string): Compression {
   }
 }
 
-/** A file that is written, for `Source.reads`. Paths are taken as they are spelled. */
+/** A file that is written, or with a slash at its end a folder, for `Source.reads`: however the path is spelled, from the root on. */
 export function filePlace(path: string): string {
-  return `file ${path.replace(/^(\.\/)+/, "")}`;
+  const folder = /\/$/.test(path) ? "/" : "";
+  return `file ${resolve(path)}${folder}`.replace(/\/{2,}$/, "/");
 }

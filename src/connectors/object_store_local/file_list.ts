@@ -100,3 +100,14 @@ export class FileList {
     found.push({ path, realPath, size: info.size, modifiedMs: info.mtime?.getTime() ?? 0 });
   }
 }
+
+/** True when the file is still as it was found, false also when it is gone. */
+export async function isUnchanged(found: FoundFile): Promise<boolean> {
+  try {
+    const { size, mtime } = await Deno.stat(found.realPath);
+    return size === found.size && (mtime?.getTime() ?? 0) === found.modifiedMs;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError(found.realPath, error);
+  }
+}

@@ -1,4 +1,4 @@
-import { FlowError } from "../../core/error.ts";
+import { BrokenFileError } from "./broken_file.ts";
 import { ByteStream } from "./byte_stream.ts";
 import type { Compression } from "./file_format.ts";
 import { LineScanner, type RowScanner, valueEnd, ValueScanner } from "./json_scanner.ts";
@@ -13,6 +13,13 @@ export type LastLine = "unfinished" | "row" | "row_if_whole";
 
 /** How the JSON values of a file stand. */
 export type JsonLayout = "lines" | "array" | "values";
+
+/** How far the rows of a file went into a batch. */
+export interface Filled {
+  readonly position: FilePosition;
+  /** The file's present end is reached: what is left is blank, or an unfinished line. */
+  readonly atEnd: boolean;
+}
 
 /** A row may be this long; what is longer is taken for a damaged file rather than held in memory. */
 const MAX_ROW_BYTES = 256 * 1024 * 1024;
@@ -80,6 +87,8 @@ export class JsonFileReader {
   /** Number of the buffer's first byte within the file. */
   #base: number;
   #ended = false;
+  /** Why nothing behind the buffer can be read. */
+  #fault: BrokenFileError | undefined;
 
   private constructor(
     path: string,
@@ -114,21 +123,25 @@ export class JsonFileReader {
    * Adds rows to the builder until it is full or nothing more is there now.
    *
    * @param lastLine what a last line without line break is
-   * @returns the position reached, and whether the file's present end is reached (what is left is blank, or an unfinished line)
+   * @throws BrokenFileError once the rows in front of the broken place have been handed over
    */
   async fill(
     builder: PayloadBuilder,
     partition: number,
     lastLine: LastLine,
     signal: AbortSignal,
-  ): Promise<{ readonly position: FilePosition; readonly atEnd: boolean }> {
+  ): Promise<Filled> {
+    const before = builder.count;
     let full = false;
     while (!(full ||= builder.roomRows === 0) && !signal.aborted) {
       const found = this.#scan(builder, partition, this.#ended && this.#isRow(lastLine));
       full = found.full;
       if (found.count > 0 || full) continue;
       if (this.#ended) break;
-      await this.#refill();
+      if (this.#fault !== undefined && builder.count > before) break;
+      await this.#refill().catch((error: unknown) => {
+        if (error !== this.#fault || builder.count === before) throw error;
+      });
     }
     const position = { rows: this.#nextRow(), bytes: this.#base + this.#from, done: false };
     return { position, atEnd: full ? await this.#onlyBlanksFollow() : this.#ended };
@@ -172,6 +185,16 @@ export class JsonFileReader {
 
   /** Reads on, or notes the end of the file. */
   async #refill(): Promise<void> {
+    if (this.#fault !== undefined) throw this.#fault;
+    try {
+      await this.#readOn();
+    } catch (error) {
+      if (error instanceof BrokenFileError) this.#fault = error;
+      throw error;
+    }
+  }
+
+  async #readOn(): Promise<void> {
     const chunk = await this.#stream.next();
     if (chunk === undefined) {
       this.#ended = true;
@@ -180,13 +203,12 @@ export class JsonFileReader {
     const kept = this.#to - this.#from;
     const needed = kept + chunk.length;
     if (needed > MAX_ROW_BYTES) {
-      throw new FlowError(
-        `cannot read '${this.#path}': row ${this.#scanner.row} is longer than ${MAX_ROW_BYTES} bytes`,
+      throw new BrokenFileError(
+        this.#path,
+        `row ${this.#scanner.row} is longer than ${MAX_ROW_BYTES} bytes`,
         {
           code: "file_row_too_long",
-          domain: "user",
           hint: "is the file newline JSON or an array of objects?",
-          details: { file: this.#path, row: this.#scanner.row },
         },
       );
     }
@@ -207,7 +229,11 @@ export class JsonFileReader {
   async #onlyBlanksFollow(): Promise<boolean> {
     while (this.#scanner.isBlank(this.#buffer.subarray(0, this.#to), this.#from)) {
       if (this.#ended) return true;
-      await this.#refill();
+      // A broken place behind these rows is for the next call to tell.
+      if (this.#fault !== undefined) return false;
+      await this.#refill().catch((error: unknown) => {
+        if (error !== this.#fault) throw error;
+      });
     }
     return false;
   }

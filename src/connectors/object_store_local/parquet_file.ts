@@ -1,7 +1,6 @@
-import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Engine, Session } from "../../core/session.ts";
-import { withoutStatement } from "../../sql/sql_error.ts";
+import { engineFault } from "./broken_file.ts";
 import { fileError } from "./byte_stream.ts";
 import type { FilePosition } from "./position.ts";
 import {
@@ -18,6 +17,7 @@ export class ParquetFileReader implements TableFileReader {
   readonly #session: Session;
   readonly #copy: string;
   readonly #path: string;
+  readonly #realPath: string;
   readonly #columns: readonly Column[];
   readonly #totalRows: number;
   readonly #rowBytes: number;
@@ -28,6 +28,7 @@ export class ParquetFileReader implements TableFileReader {
     session: Session,
     copy: string,
     path: string,
+    realPath: string,
     columns: readonly Column[],
     totalRows: number,
     totalBytes: number,
@@ -37,13 +38,18 @@ export class ParquetFileReader implements TableFileReader {
     this.#session = session;
     this.#copy = copy;
     this.#path = path;
+    this.#realPath = realPath;
     this.#columns = columns;
     this.#totalRows = totalRows;
     this.#rowBytes = totalBytes / Math.max(1, totalRows);
     this.#row = row;
   }
 
-  /** @param path name of the partition */
+  /**
+   * @param path name of the partition
+   * @throws BrokenFileError when the file's description of itself cannot be read
+   * @throws FlowError `file_unreadable`
+   */
   static async open(
     engine: Engine,
     session: Session,
@@ -69,6 +75,7 @@ export class ParquetFileReader implements TableFileReader {
         session,
         copy,
         path,
+        realPath,
         columns,
         Number(size?.rows ?? 0n),
         Number(size?.bytes ?? 0n),
@@ -76,9 +83,7 @@ export class ParquetFileReader implements TableFileReader {
       );
     } catch (error) {
       await Deno.remove(copy).catch(() => {});
-      throw error instanceof FlowError && error.code.startsWith("sql_")
-        ? fileError(realPath, new Error(withoutStatement(error.message).replaceAll(copy, path)))
-        : error;
+      throw engineFault(error, { copy, path, realPath }) ?? error;
     }
   }
 
@@ -103,11 +108,16 @@ export class ParquetFileReader implements TableFileReader {
       `file_row_number - ${from}`,
     );
     const table = this.#engine.newName("parquet_rows");
-    await this.#session.run(
-      `CREATE TABLE ${quoteIdentifier(table)} AS SELECT ${[...columns, metadata].join(", ")} ` +
-        `FROM read_parquet(${quoteLiteral(this.#copy)}, file_row_number = true) ` +
-        `WHERE file_row_number >= ${from} AND file_row_number < ${to}`,
-    );
+    try {
+      await this.#session.run(
+        `CREATE TABLE ${quoteIdentifier(table)} AS SELECT ${[...columns, metadata].join(", ")} ` +
+          `FROM read_parquet(${quoteLiteral(this.#copy)}, file_row_number = true) ` +
+          `WHERE file_row_number >= ${from} AND file_row_number < ${to}`,
+      );
+    } catch (error) {
+      const [copy, path, realPath] = [this.#copy, this.#path, this.#realPath];
+      throw engineFault(error, { copy, path, realPath }) ?? error;
+    }
     this.#row = to;
     return {
       table,

@@ -4,23 +4,18 @@ import type { StoredOffset } from "../../core/offset.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
 import type { Source, SourceContext, SourceTraits } from "../../core/source.ts";
-import { CsvFileReader } from "./csv_file.ts";
+import { BrokenFileError } from "./broken_file.ts";
 import { filePlace, formatFromPath } from "./file_format.ts";
-import { FileList, type FoundFile } from "./file_list.ts";
-import { JsonFileReader, jsonLayout, type LastLine } from "./json_file.ts";
-import { csvReadOptions, jsonBatchRows, type SourceOptions } from "./options.ts";
-import { ParquetFileReader } from "./parquet_file.ts";
+import { FileList, type FoundFile, isUnchanged } from "./file_list.ts";
+import type { Filled, LastLine } from "./json_file.ts";
+import { jsonBatchRows, type SourceOptions } from "./options.ts";
+import { type OpenFile, openFile } from "./open_file.ts";
 import { PayloadBuilder } from "./payload_builder.ts";
-import type { TableFileReader } from "./table_file.ts";
+import { refusedFile } from "./refused_file.ts";
 import { TrackedFile } from "./tracked_file.ts";
 
 /** Longest wait between two signs of life while there is nothing to read. */
 const IDLE_MS = 1000;
-
-/** The file that is being read, open at its position. */
-type OpenFile =
-  | { readonly kind: "json"; readonly file: TrackedFile; readonly reader: JsonFileReader }
-  | { readonly kind: "table"; readonly file: TrackedFile; readonly reader: TableFileReader };
 
 /**
  * Reads the files below a directory that match a query, in the order of their paths, and goes on with files that appear or grow.
@@ -29,6 +24,9 @@ type OpenFile =
  *
  * Files other than plain newline JSON are read once they are at rest (unchanged between two looks, or older than the poll interval) and
  * not looked at again; newline JSON may grow, and its last line counts when it is ended or the file is at rest.
+ *
+ * A file that cannot be read as its format costs itself only: what was read of it counts, the rest is one refused row. As long as somebody
+ * may still be writing it, it is waited for.
  */
 export class FileSource implements Source {
   readonly sourceId: string;
@@ -49,7 +47,7 @@ export class FileSource implements Source {
     this.#list = new FileList(options.path, query, (path, reason) => this.#skip(path, reason));
   }
 
-  /** Knows paths that are written in the same way: both relative, or both absolute. */
+  /** Paths may be spelled in different ways; what links lead to is not looked at. */
   reads(place: string): boolean {
     const base = filePlace(`${this.#options.path.replace(/\/+$/, "")}/`);
     return place.startsWith(base) && this.#list.isMeant(place.slice(base.length));
@@ -142,7 +140,7 @@ export class FileSource implements Source {
         if (tracked === undefined) continue;
         added.push(tracked);
       }
-      tracked.seen(file, clock.now(), this.#options.poll_interval_ms);
+      tracked.seen(file, clock.now(), clock.monotonic(), this.#options.poll_interval_ms);
     }
     if (added.length > 0) {
       const stored = await storedPositions(
@@ -207,10 +205,53 @@ export class FileSource implements Source {
   }
 
   async #readFrom(file: TrackedFile, signal: AbortSignal): Promise<SourceBatch | undefined> {
-    const opened = await this.#openFile(file);
-    return opened.kind === "json"
-      ? await this.#jsonBatch(signal)
-      : await this.#tableBatch(opened.file, opened.reader);
+    if (file.format === "json" || file.format === "json_lines") {
+      return await this.#jsonBatch(signal);
+    }
+    const { generation } = file;
+    try {
+      return await this.#tableBatch(file);
+    } catch (error) {
+      return await this.#refuse(file, generation, error);
+    }
+  }
+
+  /** The batch that refuses a broken file, `undefined` while the file is waited for. Throws every other error. */
+  async #refuse(
+    file: TrackedFile,
+    generation: number,
+    error: unknown,
+  ): Promise<SourceBatch | undefined> {
+    if (!(error instanceof BrokenFileError)) throw error;
+    await this.#closeFile();
+    if (file.generation !== generation) return undefined;
+    if (!file.isFinal || !(file.grows || await isUnchanged(file.found))) {
+      if (file.doubt()) {
+        this.#notice(
+          `${this.sourceId}: '${file.path}' cannot be read yet (${error.reason}); it is tried again, ` +
+            `and refused when it stays as it is`,
+        );
+      }
+      return undefined;
+    }
+    const { engine } = this.#opened();
+    const session = this.#connected();
+    const { path, position, stored: from } = file;
+    const tables = await refusedFile(engine, session, path, position.rows, error.reason);
+    if (file.generation !== generation) {
+      await this.#drop(tables.table, tables.unreadable.table);
+      return undefined;
+    }
+    file.refuse();
+    const { sourceId } = this;
+    return {
+      sourceId,
+      ...tables,
+      encoding: "columns",
+      rows: 0,
+      bytes: 0,
+      ranges: [{ sourceId, partition: path, from, to: file.stored ?? "" }],
+    };
   }
 
   /** One batch of as many JSON files as it has room for. */
@@ -222,16 +263,21 @@ export class FileSource implements Source {
     while (builder.roomRows > 0 && !signal.aborted) {
       const file = this.#nextFile();
       if (file === undefined || (file.format !== "json" && file.format !== "json_lines")) break;
-      const opened = await this.#openFile(file);
-      if (opened.kind !== "json") break;
       const { generation, stored: from } = file;
       const before = builder.count;
-      const { position, atEnd } = await opened.reader.fill(
-        builder,
-        builder.partition(file.path),
-        lastLineOf(file, untilEnd),
-        signal,
-      );
+      let filled: Filled;
+      try {
+        const opened = await this.#openFile(file);
+        if (opened.kind !== "json") break;
+        const partition = builder.partition(file.path);
+        const lastLine = lastLineOf(file, untilEnd);
+        filled = await opened.reader.fill(builder, partition, lastLine, signal);
+      } catch (error) {
+        // What was read of the files before is handed over first; the broken one comes up again.
+        if (error instanceof BrokenFileError && builder.count > 0) break;
+        return await this.#refuse(file, generation, error);
+      }
+      const { position, atEnd } = filled;
       // Somebody sought another position meanwhile: what was collected of this file is out of date.
       if (file.generation !== generation) {
         this.#rewind(read);
@@ -249,7 +295,7 @@ export class FileSource implements Source {
     const table = engine.newName("files");
     await engine.ingestPayloads(this.#connected(), table, builder.rows(), "text");
     if (read.some(({ file, generation }) => file.generation !== generation)) {
-      await this.#connected().run(`DROP TABLE ${quoteIdentifier(table)}`);
+      await this.#drop(table);
       this.#rewind(read);
       return undefined;
     }
@@ -277,8 +323,10 @@ export class FileSource implements Source {
     }
   }
 
-  async #tableBatch(file: TrackedFile, reader: TableFileReader): Promise<SourceBatch | undefined> {
+  async #tableBatch(file: TrackedFile): Promise<SourceBatch | undefined> {
     const { maxBatchBytes, maxBatchRows } = this.#opened();
+    const { kind, reader } = await this.#openFile(file);
+    if (kind === "json") return undefined;
     const { generation, stored: from } = file;
     const part = await reader.next(maxBatchRows, maxBatchBytes);
     if (part === undefined) {
@@ -287,13 +335,7 @@ export class FileSource implements Source {
       return undefined;
     }
     if (file.generation !== generation) {
-      const tables = [
-        part.table,
-        ...(part.unreadable === undefined ? [] : [part.unreadable.table]),
-      ];
-      for (const table of tables) {
-        await this.#connected().run(`DROP TABLE ${quoteIdentifier(table)}`);
-      }
+      await this.#drop(part.table, ...part.unreadable === undefined ? [] : [part.unreadable.table]);
       return undefined;
     }
     file.advance(part.position, part.atEnd);
@@ -314,6 +356,12 @@ export class FileSource implements Source {
     };
   }
 
+  async #drop(...tables: string[]): Promise<void> {
+    for (const table of tables) {
+      await this.#connected().run(`DROP TABLE ${quoteIdentifier(table)}`);
+    }
+  }
+
   #connected(): Session {
     if (this.#session === undefined) {
       throw new FlowError(`cannot read '${this.sourceId}': the source is closed`, {
@@ -328,37 +376,9 @@ export class FileSource implements Source {
   async #openFile(file: TrackedFile): Promise<OpenFile> {
     if (this.#open?.file === file && this.#openGeneration === file.generation) return this.#open;
     await this.#closeFile();
-    const { realPath } = file.found;
-    const { engine } = this.#opened();
-    const session = this.#connected();
     this.#openGeneration = file.generation;
-    if (file.format === "csv") {
-      const reader = await CsvFileReader.open(engine, session, {
-        realPath,
-        path: file.path,
-        compression: file.compression,
-        options: csvReadOptions(this.#options),
-      }, file.position);
-      return this.#open = { kind: "table", file, reader };
-    }
-    if (file.format === "parquet") {
-      const reader = await ParquetFileReader.open(
-        engine,
-        session,
-        realPath,
-        file.path,
-        file.position,
-      );
-      return this.#open = { kind: "table", file, reader };
-    }
-    file.layout ??= await jsonLayout(realPath, file.compression);
-    const reader = await JsonFileReader.open(
-      realPath,
-      file.compression,
-      file.layout,
-      file.position,
-    );
-    return this.#open = { kind: "json", file, reader };
+    const { engine } = this.#opened();
+    return this.#open = await openFile(file, engine, this.#connected(), this.#options);
   }
 
   #openGeneration = 0;

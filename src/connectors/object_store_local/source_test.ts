@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { basename, relative } from "node:path";
 import { objectStoreLocalConnector } from "./connector.ts";
 import { fileTest } from "./test_rig.ts";
 
@@ -104,6 +105,10 @@ fileTest("knows what a target would write for it", async (rig) => {
   assert.equal(await knows("in/*.jsonl", { format: "json", prefix: "out" }), false);
   assert.equal(await knows("*.csv", { format: "json" }), false);
   assert.equal(await knows("**", { format: "json", prefix: "_out" }), false);
+  // The same folder, spelled from the working directory on.
+  const fromHere = relative(Deno.cwd(), rig.base);
+  const spelled = { format: "parquet", path: `./${fromHere}/../${basename(rig.base)}` };
+  assert.equal(await knows("", spelled), true);
   const source = await rig.source("*.jsonl");
   await source.close();
   const letters = (name: string) =>
@@ -132,22 +137,11 @@ fileTest("finds out how the values of a .json file stand", async (rig) => {
   }
 });
 
-fileTest("reads zstd, and names a damaged file", async (rig) => {
-  const { zstdCompressSync, gzipSync } = await import("node:zlib");
+fileTest("reads zstd", async (rig) => {
+  const { zstdCompressSync } = await import("node:zlib");
   const lines = Array.from({ length: 1000 }, (_l, at) => `{"id":${at}}`);
   await rig.put("a.jsonl.zst", zstdCompressSync(new TextEncoder().encode(lines.join("\n"))));
   assert.deepEqual(await rig.payloads("a.jsonl.zst"), lines);
-  const packed = gzipSync(new TextEncoder().encode(lines.join("\n")));
-  await rig.put("b.jsonl.gz", packed.subarray(0, packed.length - 20));
-  await assert.rejects(rig.payloads("b.jsonl.gz"), {
-    code: "file_unreadable",
-    message: /b\.jsonl\.gz/,
-  });
-  await rig.put("c.parquet", "no parquet at all");
-  await assert.rejects(rig.payloads("c.parquet"), {
-    code: "file_unreadable",
-    message: /^cannot use '.*files\/c\.parquet': .*'c\.parquet'/,
-  });
   assert.deepEqual(await Array.fromAsync(Deno.readDir(rig.engine.scratchDir)), []);
 });
 

@@ -4,6 +4,12 @@ import type { FoundFile } from "./file_list.ts";
 import type { JsonLayout } from "./json_file.ts";
 import { FILE_START, type FilePosition, formatPosition, parsePosition } from "./position.ts";
 
+/**
+ * How long a file that cannot be read must have been unchanged before it is taken for broken. Copying over a slow network stalls for some
+ * seconds at times; a file that is refused is not looked at again, so that a wait costs less than a file that is refused too early.
+ */
+export const BROKEN_AFTER_REST_MS = 5000;
+
 /** A file that the source knows, how far it has been read, and whether it is at rest. */
 export class TrackedFile {
   readonly path: string;
@@ -21,6 +27,11 @@ export class TrackedFile {
   /** The size up to which nothing more is to be had, unless the file comes to rest. */
   #exhaustedAt: number | undefined;
   #exhaustedAtRest = false;
+  /** Since when the file is known as it is now, monotonic. */
+  #sameSinceMs: number | undefined;
+  #longAtRest = false;
+  /** It could not be read, which may be because somebody is still writing it. */
+  #doubted = false;
 
   constructor(found: FoundFile, format: FileFormat) {
     this.found = found;
@@ -44,17 +55,42 @@ export class TrackedFile {
     return this.layout === "lines" && this.compression === "none";
   }
 
-  /** A new look at the file. */
-  seen(found: FoundFile, nowMs: number, restMs: number): void {
-    const unchanged = found !== this.found && found.size === this.found.size &&
-      found.modifiedMs === this.found.modifiedMs;
+  /** A new look at the file, at a time by the wall clock and the monotonic one. */
+  seen(found: FoundFile, nowMs: number, monotonicMs: number, restMs: number): void {
+    const same = found.size === this.found.size && found.modifiedMs === this.found.modifiedMs;
+    const unchanged = found !== this.found && same;
     this.#atRest = unchanged || nowMs - found.modifiedMs > restMs;
+    if (!same) this.#doubted = false;
+    if (!same || this.#sameSinceMs === undefined) this.#sameSinceMs = monotonicMs;
+    // The file's own time may come from a clock that is ahead.
+    this.#longAtRest = nowMs - found.modifiedMs >= BROKEN_AFTER_REST_MS ||
+      monotonicMs - this.#sameSinceMs >= BROKEN_AFTER_REST_MS;
     this.found = found;
+  }
+
+  /**
+   * True when nobody will mend what is broken in the file: it has not changed for {@link BROKEN_AFTER_REST_MS}, or is only added to, where
+   * what stands there stays.
+   */
+  get isFinal(): boolean {
+    return this.#longAtRest || this.grows;
+  }
+
+  /**
+   * The file cannot be read now: it is tried again when the next looks find it changed, or final.
+   *
+   * @returns true when that was not known of the file as it is
+   */
+  doubt(): boolean {
+    const isNews = !this.#doubted;
+    this.#doubted = true;
+    this.#longAtRest = false;
+    return isNews;
   }
 
   /** True when there is something to read now. */
   get hasWork(): boolean {
-    if (this.#position.done) return false;
+    if (this.#position.done || this.#isWaitedFor) return false;
     if (this.grows ? this.found.size <= (this.#position.bytes ?? 0) : !this.#atRest) return false;
     if (this.#exhaustedAt !== this.found.size) return true;
     return this.#atRest && !this.#exhaustedAtRest;
@@ -62,8 +98,19 @@ export class TrackedFile {
 
   /** True when the file is to be waited for: it is not at rest, and something of it is not read yet. */
   get isPending(): boolean {
+    if (this.#isWaitedFor) return true;
     return !this.#position.done && !this.#atRest &&
       (!this.grows || this.found.size > (this.#position.bytes ?? 0));
+  }
+
+  get #isWaitedFor(): boolean {
+    return this.#doubted && !this.isFinal && !this.#position.done;
+  }
+
+  /** The next row, and all behind it, cannot be read. */
+  refuse(): void {
+    this.#position = { rows: this.#position.rows + 1, done: true };
+    this.stored = formatPosition(this.#position);
   }
 
   /** Reading has come to a position. */

@@ -3,7 +3,7 @@ import type { Database, DatabaseContext, DatabaseSession } from "../../core/data
 import { type PostgresAddress, postgresAddress } from "./address.ts";
 import { PostgresConnection } from "./connection.ts";
 import { toDatabaseError } from "./database_error.ts";
-import { isServerError } from "./postgres_error.ts";
+import { CONNECT, isServerError } from "./postgres_error.ts";
 import { PostgresSession } from "./database_session.ts";
 import { postgresDialect } from "./dialect.ts";
 
@@ -52,7 +52,7 @@ export class PostgresDatabase implements Database {
       connection?.drop();
       throw signal.aborted
         ? signal.reason
-        : toDatabaseError(error, { doing: "connect", writes: false }, this.#address);
+        : toDatabaseError(error, { doing: CONNECT, writes: false }, this.#address);
     }
   }
 }

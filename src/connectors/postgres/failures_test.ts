@@ -169,7 +169,7 @@ serviceTest(
     const missing = new URL(url);
     missing.pathname = "/no_such_db";
     await assert.rejects(check(missing.href), {
-      message: new RegExp(`connect in postgres at ${at}/no_such_db: `),
+      message: new RegExp(`connect to postgres at ${at}/no_such_db: `),
     });
   },
 );

@@ -1,6 +1,9 @@
 import { describeError, FlowError, type FlowErrorInit } from "../../core/error.ts";
 import type { PostgresAddress } from "./address.ts";
 
+/** What is being done while there is no connection yet: one connects to a server, and does everything else in it. */
+export const CONNECT = "connect";
+
 /** The parts of a server error that flow looks at; `code` is the SQLSTATE. */
 export interface ServerError extends Error {
   readonly code: string;
@@ -74,7 +77,7 @@ function isDenied(error: Error): boolean {
  * The error as a {@link FlowError}, when it is one of the server or the network; anything else (the reason of an abort, an error of
  * the engine) comes back as it is.
  *
- * @param doing what was attempted: `write to public.events`
+ * @param doing what was attempted: `write to public.events`, or {@link CONNECT}
  */
 export function toPostgresError(
   error: unknown,
@@ -94,8 +97,8 @@ export function toPostgresError(
 /** What went wrong while connecting, whatever it was. */
 export function toConnectError(error: unknown, address: PostgresAddress): FlowError {
   if (error instanceof FlowError) return error;
-  const told = toPostgresError(error, "connect", address);
-  return told instanceof FlowError ? told : connectionFailure(error, "connect", address);
+  const told = toPostgresError(error, CONNECT, address);
+  return told instanceof FlowError ? told : connectionFailure(error, CONNECT, address);
 }
 
 type FailureInit = Omit<FlowErrorInit, "cause" | "details">;
@@ -107,14 +110,17 @@ function failure(
   address: PostgresAddress,
   init: FailureInit,
 ): FlowError {
-  return new FlowError(`cannot ${doing} in postgres at ${address.shown}: ${text}`, {
-    ...init,
-    details: {
-      server: address.shown,
-      ...(isServerError(error) ? { sqlstate: error.code } : {}),
+  return new FlowError(
+    `cannot ${doing} ${doing === CONNECT ? "to" : "in"} postgres at ${address.shown}: ${text}`,
+    {
+      ...init,
+      details: {
+        server: address.shown,
+        ...(isServerError(error) ? { sqlstate: error.code } : {}),
+      },
+      cause: error,
     },
-    cause: error,
-  });
+  );
 }
 
 function connectionFailure(error: unknown, doing: string, address: PostgresAddress): FlowError {

@@ -1,3 +1,4 @@
+import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier } from "../../core/schema.ts";
 import type { SqliteClient } from "./client.ts";
 import type { SqliteValue } from "./protocol.ts";
@@ -25,6 +26,7 @@ export async function queryColumns(
   params: readonly SqliteValue[],
 ): Promise<Column[]> {
   const columns = await client.call({ op: "columns", sql: query });
+  if (columns.length === 0) throw givesNoColumns();
   const types = columns.map(({ declared }) =>
     declared === null ? undefined : namedType(declaredType(declared, false).engineType)
   );
@@ -40,6 +42,14 @@ export async function queryColumns(
 export function numberedColumns(query: string, count: number): string {
   const names = Array.from({ length: count }, (_, at) => `c${at}`);
   return `WITH flow_rows (${names.join(", ")}) AS (\n${bareQuery(query)}\n)`;
+}
+
+function givesNoColumns(): FlowError {
+  return new FlowError("the query gives no columns", {
+    code: "query_invalid",
+    domain: "user",
+    hint: "write a SELECT, or another statement that gives rows",
+  });
 }
 
 function bareQuery(query: string): string {

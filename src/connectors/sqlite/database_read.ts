@@ -93,7 +93,7 @@ function tableOfLines(
   // By their own names, which the engine tells of a value that it cannot cast.
   const values = columns.map(({ name, type }) => {
     const sql = quoteIdentifier(name);
-    return `${exactCast({ sql, type: "VARCHAR" }, type)} AS ${sql}`;
+    return `${exactCast({ sql, type: "VARCHAR" }, type, name)} AS ${sql}`;
   });
   const declared = columns.map(({ name }) => `${quoteLiteral(name)}: 'VARCHAR'`);
   const lineBytes = Math.max(LINE_BYTES, longest + 1);
