@@ -11,14 +11,23 @@ export interface KeyCensus {
   readonly keys: number;
 }
 
+/** Values that are sorted at a fraction of what a group each costs. */
+const SORTS_QUICKLY = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL|DATE|TIMESTAMP|UUID)/;
+
 /** The query that counts rows, keys, and rows with a NULL in their key. */
 export function censusSql(context: LoadContext): string {
-  const { dialect } = context.session;
-  const keys = context.target.keys.map((key) => dialect.quote(key));
+  const { session: { dialect }, target, relation } = context;
+  const keys = target.keys.map((key) => dialect.quote(key));
+  const [key] = keys;
+  const type = target.columns.find(({ name }) => name === target.keys[0])?.type ?? "";
+  if (keys.length === 1 && SORTS_QUICKLY.test(type)) {
+    return `SELECT count(DISTINCT ${key}) AS n_keys, count(*) AS n_rows, ` +
+      `count(*) - count(${key}) AS n_nulls FROM ${relation} AS s`;
+  }
   const isNull = keys.map((key) => `${key} IS NULL`).join(" OR ");
   return `SELECT count(*) AS n_keys, coalesce(sum(n), 0) AS n_rows, ` +
     `coalesce(sum(CASE WHEN ${isNull} THEN n ELSE 0 END), 0) AS n_nulls ` +
-    `FROM (SELECT ${keys.join(", ")}, count(*) AS n FROM ${context.relation} AS s ` +
+    `FROM (SELECT ${keys.join(", ")}, count(*) AS n FROM ${relation} AS s ` +
     `GROUP BY ${keys.join(", ")}) AS g`;
 }
 
