@@ -69,9 +69,8 @@ class RowWriter {
   async write(): Promise<void> {
     const { connection, plan, expectBadRows } = this.#job;
     await this.#reject(expectBadRows ? [...plan.casts, ...plan.checks] : plan.casts);
-    const savepoint = connection.query("SAVEPOINT flow_batch");
-    savepoint.catch(() => {});
-    if (!await this.#loaded()) {
+    // Part of the first statement: an answer of its own would be waited for.
+    if (!await this.#loaded("SAVEPOINT flow_batch; ")) {
       const more = !expectBadRows && await this.#reject(plan.checks);
       if (!more || !await this.#loaded()) await this.#writeFindingBadRows();
     }
@@ -115,15 +114,15 @@ class RowWriter {
   }
 
   /** Sends the rows; false (and rolled back to before) when rows are to blame for the failure. */
-  async #loaded(): Promise<boolean> {
+  async #loaded(before = ""): Promise<boolean> {
     const { connection, session, plan, signal, mergeStage } = this.#job;
     try {
       if (plan.keys.length === 0) {
         const queries = this.#slices().map((rows) => wireQuery(plan, rows));
         const text = session.exportText(queries, "csv", { delimiter: wireDelimiter(plan) });
-        await connection.copyIn(copyIntoTable(plan), text, signal);
+        await connection.copyIn(before + copyIntoTable(plan), text, signal);
       } else {
-        await connection.query(createMergeStage(plan, mergeStage));
+        await connection.query(before + createMergeStage(plan, mergeStage));
         const text = session.exportText(this.#stageQuery(), "csv");
         await connection.copyIn(copyIntoStage(plan, mergeStage), text, signal);
         await connection.query(insertFromStage(plan, mergeStage), undefined, signal);
