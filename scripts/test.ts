@@ -19,7 +19,7 @@ import { LineSplitter, type Outcome, readOutcome } from "./test/outcome.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 /** These run beside all other tests: the two take about as long, and each waits a good part of its time (for servers, brokers, processes). */
-const FIRST_LANE = ["src", "scripts", "tests/batch"];
+const FIRST_LANE = ["src", "scripts", "tests/batch", "tests/conformance", "tests/pipelines"];
 const OTHER_TESTS = "tests";
 const IN_CI = Deno.env.get("CI") === "true";
 

@@ -1,4 +1,4 @@
-import type { DatabaseCase } from "./database_rig.ts";
+import { type DatabaseCase, exceptionsTest } from "./database_rig.ts";
 import { dialectSuite } from "./database_dialect_suite.ts";
 import { sessionSuite } from "./database_session_suite.ts";
 import { valuesSuite } from "./database_values_suite.ts";
@@ -8,4 +8,5 @@ export function databaseSuite(tested: DatabaseCase): void {
   valuesSuite(tested);
   dialectSuite(tested);
   sessionSuite(tested);
+  exceptionsTest(tested);
 }

@@ -19,7 +19,7 @@ export interface WideningMeans {
 type Register = (
   name: string,
   run: (fixture: SinkFixture, rig: EngineRig) => Promise<void>,
-  ...skips: (string | undefined)[]
+  ...lacks: (string | undefined)[]
 ) => void;
 
 /** A column by what it held first, what comes then, and the texts of both afterwards. */
