@@ -14,20 +14,9 @@ import {
   UNZONED_TIME,
   ZONED_TIME,
 } from "./json_text_form.ts";
-import { type TypeNode, typeText } from "./type_text.ts";
+import { INTEGER_TYPES, type TypeNode, typeText } from "./type_text.ts";
 
-const INTEGERS = new Set([
-  "TINYINT",
-  "SMALLINT",
-  "INTEGER",
-  "BIGINT",
-  "HUGEINT",
-  "UTINYINT",
-  "USMALLINT",
-  "UINTEGER",
-  "UBIGINT",
-  "UHUGEINT",
-]);
+const INTEGERS = new Set(INTEGER_TYPES);
 
 /** Types that numbers go into. */
 function isNumeric(type: TypeNode): boolean {

@@ -1,21 +1,12 @@
 import { closest } from "fastest-levenshtein";
 import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
-import { parseType, type TypeNode } from "./type_text.ts";
+import { INTEGER_TYPES, parseType, type TypeNode } from "./type_text.ts";
 
 /** Scalar types that values of JSON can be declared as. */
 const SCALARS: readonly string[] = [
+  ...INTEGER_TYPES,
   "BOOLEAN",
-  "TINYINT",
-  "SMALLINT",
-  "INTEGER",
-  "BIGINT",
-  "HUGEINT",
-  "UTINYINT",
-  "USMALLINT",
-  "UINTEGER",
-  "UBIGINT",
-  "UHUGEINT",
   "BIGNUM",
   "FLOAT",
   "DOUBLE",

@@ -1,5 +1,5 @@
 import { type Column, quoteIdentifier, quoteLiteral } from "../core/schema.ts";
-import { parseType, type TypeField, type TypeNode, typeText } from "./type_text.ts";
+import { INTEGER_TYPES, parseType, type TypeField, type TypeNode, typeText } from "./type_text.ts";
 
 /**
  * An SQL expression with the JSON text (VARCHAR) of one value, by flow's mapping:
@@ -55,17 +55,8 @@ interface Member extends TypeField {
 
 /** Types that `to_json` writes as the mapping wants them. */
 const PLAIN_SCALARS = new Set([
+  ...INTEGER_TYPES,
   "BOOLEAN",
-  "TINYINT",
-  "SMALLINT",
-  "INTEGER",
-  "BIGINT",
-  "HUGEINT",
-  "UTINYINT",
-  "USMALLINT",
-  "UINTEGER",
-  "UBIGINT",
-  "UHUGEINT",
   "VARCHAR",
   "UUID",
   "DATE",

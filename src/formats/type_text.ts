@@ -20,6 +20,20 @@ export interface TypeField {
   readonly type: TypeNode;
 }
 
+/** The engine's integer types of a fixed size. */
+export const INTEGER_TYPES: readonly string[] = [
+  "TINYINT",
+  "SMALLINT",
+  "INTEGER",
+  "BIGINT",
+  "HUGEINT",
+  "UTINYINT",
+  "USMALLINT",
+  "UINTEGER",
+  "UBIGINT",
+  "UHUGEINT",
+];
+
 const ALIASES: Readonly<Record<string, string>> = {
   INT1: "TINYINT",
   INT2: "SMALLINT",

@@ -4,8 +4,8 @@ import { FlowError } from "../../core/error.ts";
 import type { Sink } from "../../core/sink.ts";
 import { openDuckdbFile } from "../../sql/duckdb_file.ts";
 import { databaseFilePath } from "../_sql/file_path.ts";
-import { openDuckdbDatabase } from "./database.ts";
-import { duckdbConnectionOptions, maxMemoryMib } from "./options.ts";
+import { maxMemoryMib, openDuckdbDatabase } from "./database.ts";
+import { duckdbConnectionOptions } from "./options.ts";
 import { DuckdbSink } from "./sink.ts";
 
 /** Tables in a DuckDB file. */

@@ -5,7 +5,6 @@ import { duckdbDialect } from "../../sql/dialect.ts";
 import { FILE_DATABASE, openDuckdbFile } from "../../sql/duckdb_file.ts";
 import { databaseFilePath, realPath } from "../_sql/file_path.ts";
 import { DuckdbDatabaseSession } from "./database_session.ts";
-import { maxMemoryMib } from "./options.ts";
 
 /**
  * A DuckDB file as the database of declared pipelines. While a session that may write is open, no other process can open the file; sessions
@@ -38,4 +37,9 @@ export function openDuckdbDatabase(options: Options, context: DatabaseContext): 
       }
     },
   };
+}
+
+/** `max_memory_mib` where it is given. The options have been validated. */
+export function maxMemoryMib(options: Options): number | undefined {
+  return options["max_memory_mib"] as number | undefined;
 }

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Options } from "../../core/connector.ts";
 
 /** Where the file is: `path`, or its URL. */
 export const duckdbConnectionOptions = {
@@ -25,8 +24,3 @@ export const duckdbConnectionOptions = {
     ),
   )),
 };
-
-/** `max_memory_mib` where it is given. The options have been validated by the entries above. */
-export function maxMemoryMib(options: Options): number | undefined {
-  return options["max_memory_mib"] as number | undefined;
-}

@@ -71,3 +71,24 @@ export function engineFault(
     cause: error,
   });
 }
+
+/** Reads of one file: once one of them has found the file broken, all further ones say so again. */
+export class FileReads {
+  #fault: BrokenFileError | undefined;
+
+  /** What is wrong with the file, once that was found. */
+  get fault(): BrokenFileError | undefined {
+    return this.#fault;
+  }
+
+  /** @throws BrokenFileError this read's, or that of an earlier one */
+  async read(work: () => Promise<void>): Promise<void> {
+    if (this.#fault !== undefined) throw this.#fault;
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof BrokenFileError) this.#fault = error;
+      throw error;
+    }
+  }
+}

@@ -1,4 +1,4 @@
-import { BrokenFileError } from "./broken_file.ts";
+import { BrokenFileError, FileReads } from "./broken_file.ts";
 import { ByteStream } from "./byte_stream.ts";
 import type { Compression } from "./file_format.ts";
 
@@ -38,8 +38,8 @@ export class CsvRecordReader {
   #from = 0;
   #base: number;
   #ended = false;
-  /** Why nothing behind the buffer can be read. */
-  #fault: BrokenFileError | undefined;
+  /** Reading behind the buffer, and why that cannot be. */
+  readonly #reads = new FileReads();
 
   private constructor(path: string, dialect: CsvDialect, stream: ByteStream, base: number) {
     this.#path = path;
@@ -70,7 +70,7 @@ export class CsvRecordReader {
     let unclosed = false;
     while (starts.length < maxRows) {
       const record = await this.#record().catch((error: unknown) => {
-        if (starts.length === 0 || error !== this.#fault) throw error;
+        if (starts.length === 0 || error !== this.#reads.fault) throw error;
         return undefined;
       });
       if (record === undefined) break;
@@ -168,13 +168,7 @@ export class CsvRecordReader {
   }
 
   async #refill(): Promise<void> {
-    if (this.#fault !== undefined) throw this.#fault;
-    try {
-      await this.#readOn();
-    } catch (error) {
-      if (error instanceof BrokenFileError) this.#fault = error;
-      throw error;
-    }
+    await this.#reads.read(() => this.#readOn());
   }
 
   async #readOn(): Promise<void> {
@@ -212,9 +206,9 @@ export class CsvRecordReader {
       if (this.keepBlank && rest.length > 0) return false;
       if (this.#ended) return true;
       // A broken place behind these records is for the next call to tell.
-      if (this.#fault !== undefined) return false;
+      if (this.#reads.fault !== undefined) return false;
       await this.#refill().catch((error: unknown) => {
-        if (error !== this.#fault) throw error;
+        if (error !== this.#reads.fault) throw error;
       });
     }
   }

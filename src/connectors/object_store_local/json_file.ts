@@ -1,4 +1,4 @@
-import { BrokenFileError } from "./broken_file.ts";
+import { BrokenFileError, FileReads } from "./broken_file.ts";
 import { ByteStream } from "./byte_stream.ts";
 import type { Compression } from "./file_format.ts";
 import { LineScanner, type RowScanner, valueEnd, ValueScanner } from "./json_scanner.ts";
@@ -87,8 +87,8 @@ export class JsonFileReader {
   /** Number of the buffer's first byte within the file. */
   #base: number;
   #ended = false;
-  /** Why nothing behind the buffer can be read. */
-  #fault: BrokenFileError | undefined;
+  /** Reading behind the buffer, and why that cannot be. */
+  readonly #reads = new FileReads();
 
   private constructor(
     path: string,
@@ -138,9 +138,9 @@ export class JsonFileReader {
       full = found.full;
       if (found.count > 0 || full) continue;
       if (this.#ended) break;
-      if (this.#fault !== undefined && builder.count > before) break;
+      if (this.#reads.fault !== undefined && builder.count > before) break;
       await this.#refill().catch((error: unknown) => {
-        if (error !== this.#fault || builder.count === before) throw error;
+        if (error !== this.#reads.fault || builder.count === before) throw error;
       });
     }
     const position = { rows: this.#nextRow(), bytes: this.#base + this.#from, done: false };
@@ -185,13 +185,7 @@ export class JsonFileReader {
 
   /** Reads on, or notes the end of the file. */
   async #refill(): Promise<void> {
-    if (this.#fault !== undefined) throw this.#fault;
-    try {
-      await this.#readOn();
-    } catch (error) {
-      if (error instanceof BrokenFileError) this.#fault = error;
-      throw error;
-    }
+    await this.#reads.read(() => this.#readOn());
   }
 
   async #readOn(): Promise<void> {
@@ -230,9 +224,9 @@ export class JsonFileReader {
     while (this.#scanner.isBlank(this.#buffer.subarray(0, this.#to), this.#from)) {
       if (this.#ended) return true;
       // A broken place behind these rows is for the next call to tell.
-      if (this.#fault !== undefined) return false;
+      if (this.#reads.fault !== undefined) return false;
       await this.#refill().catch((error: unknown) => {
-        if (error !== this.#fault) throw error;
+        if (error !== this.#reads.fault) throw error;
       });
     }
     return false;
