@@ -137,6 +137,19 @@ const KEPT: [Case][] = [
     ttlSeconds: 1,
     restate: EPOCH + 9n * SECOND,
   }),
+  // The place to which a key came back prolonged an expiry, and was gone in the next restatement.
+  keptCase(
+    { second: 8, rows: [at(0, "a", 0)] },
+    { second: 8, ttlSeconds: 2 },
+    { second: 8, rows: [at(25, "a", 2)] },
+    {
+      second: 8,
+      rows: [at(1, "ä", 3)],
+      soft: true,
+      ttlSeconds: 1,
+      restate: EPOCH + 3n * SECOND,
+    },
+  ),
 ];
 
 type Timelines = ReadonlyMap<string, readonly ModelVersion[]>;

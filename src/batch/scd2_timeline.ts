@@ -291,6 +291,17 @@ function dropOverruledEnds(plan: Scd2Plan, query: string): string {
   );
 }
 
+/**
+ * When the source showed a point. The row with which a key comes back counts from its own time: it stands where a version began that is
+ * gone after the first restatement, and the next one would find another end.
+ */
+function seenAt(plan: Scd2Plan): string {
+  if (!closesInTimeline(plan) || plan.eventTime === undefined) return a(plan, AT);
+  return `CASE WHEN ${a(plan, KIND)} = ${POINT.row} THEN ${a(plan, ORIGIN)} ELSE ${
+    a(plan, AT)
+  } END`;
+}
+
 /** Sets aside the points that begin no version. */
 function collapse(plan: Scd2Plan, query: string): string {
   const timeline = over(plan, [apart(plan)], a(plan, AT));
@@ -299,7 +310,7 @@ function collapse(plan: Scd2Plan, query: string): string {
     [PREVIOUS_HASH]: `LAG(${a(plan, HASH)}) ${timeline}`,
     ...plan.ttlSeconds === undefined
       ? {}
-      : { [LAST_AT]: `MAX(${a(plan, AT)}) ${over(plan, [apart(plan)])}` },
+      : { [LAST_AT]: `MAX(${seenAt(plan)}) ${over(plan, [apart(plan)])}` },
   });
   return adding(plan, neighbours, {
     [ASIDE]: `CASE WHEN ${a(plan, KIND)} = ${POINT.closing} OR (${begins(plan)}) THEN 0 ELSE 1 END`,

@@ -36,6 +36,8 @@ type Point =
     readonly v: string | null;
     readonly c: string;
     readonly tie: string;
+    /** The row's own time, where it stands elsewhere. */
+    readonly seen?: bigint;
   }
   | {
     readonly kind: "closing";
@@ -124,7 +126,7 @@ function addEvents(
         (to === undefined || (ttl !== undefined && to >= from + ttl))
       ).map(({ from }) => from),
     );
-    if (removed !== undefined) points.set(removed, { ...row, kind: "row" });
+    if (removed !== undefined) points.set(removed, { ...row, kind: "row", seen: row.at });
     else if (end.expiry === "no") points.set(later(last, started), { ...row, kind: "row" });
   }
 }
@@ -180,7 +182,7 @@ function versionsOf(
   let lastMember = 0n;
   for (const [at, point] of inOrder(points)) {
     if (point.kind !== "closing" && current !== undefined && current.v === point.v) {
-      lastMember = at;
+      lastMember = later(lastMember, point.seen ?? at);
       continue;
     }
     if (current !== undefined) current.to = at;
