@@ -1,4 +1,4 @@
-import { FlowError } from "../core/error.ts";
+import { describeError, FlowError } from "../core/error.ts";
 
 /** What loading definitions needs from the outside. Tests hold all of it. */
 export interface ConfigHost {
@@ -39,7 +39,7 @@ export const denoHost: ConfigHost = {
       if (error instanceof Deno.errors.NotCapable) {
         throw denied(`read ${path}`, `--allow-read=${path}`);
       }
-      throw new FlowError(`cannot read ${path}`, {
+      throw new FlowError(`cannot read ${path}: ${describeError(error)}`, {
         code: "file_unreadable",
         domain: "user",
         hint: "give the path of a text file that this user may read",

@@ -176,3 +176,21 @@ export function suiteTest(
     fn: run,
   });
 }
+
+/** {@link suiteTest} with an engine and a fixture of its own, which is closed whatever comes. */
+export function fixtureTest<Fixture extends { close(): Promise<void> }>(
+  suite: string,
+  name: string,
+  { skip, make }: { readonly skip?: string; make(): Promise<Fixture> },
+  run: (fixture: Fixture, rig: EngineRig) => Promise<void>,
+): void {
+  suiteTest(suite, name, skip, async () => {
+    await using rig = await EngineRig.make();
+    const fixture = await make();
+    try {
+      await run(fixture, rig);
+    } finally {
+      await fixture.close();
+    }
+  });
+}

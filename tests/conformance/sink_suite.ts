@@ -5,7 +5,7 @@ import type { StoredOffset } from "../../src/core/offset.ts";
 import type { RejectedRows } from "../../src/core/batch.ts";
 import type { Sink } from "../../src/core/sink.ts";
 import { canonical, VALUES } from "./exact_values.ts";
-import { EngineRig, suiteTest } from "./rig.ts";
+import { type EngineRig, fixtureTest } from "./rig.ts";
 import { wideningTests } from "./widening_suite.ts";
 
 /** What a test asks of a sink. The fixture adds the table and its own options. */
@@ -59,15 +59,7 @@ export function sinkSuite(suite: SinkSuite): void {
   ) => {
     // What a target cannot do is no test of it; that it says so is one, see below.
     if (lacks.some((lack) => lack !== undefined)) return;
-    suiteTest(`sink ${suite.name}`, name, suite.skip, async () => {
-      await using rig = await EngineRig.make();
-      const fixture = await suite.make();
-      try {
-        await run(fixture, rig);
-      } finally {
-        await fixture.close();
-      }
-    });
+    fixtureTest(`sink ${suite.name}`, name, suite, run);
   };
   const exactlyOnce = suite.notTransactional === undefined;
 

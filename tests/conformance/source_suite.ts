@@ -4,7 +4,7 @@ import { FlowError } from "../../src/core/error.ts";
 import type { StoredOffset } from "../../src/core/offset.ts";
 import { quoteIdentifier } from "../../src/core/schema.ts";
 import type { Source, SourceContext } from "../../src/core/source.ts";
-import { EngineRig, inTime, type SourceRow, suiteTest } from "./rig.ts";
+import { type EngineRig, fixtureTest, inTime, type SourceRow } from "./rig.ts";
 
 /** A system with rows for one test. Every row has an `id` (whole number, different for each, from 0) among its fields. */
 export interface SourceFixture {
@@ -43,15 +43,7 @@ export function sourceSuite(suite: SourceSuite): void {
   ) => {
     // What a source cannot do is no test of it.
     if (lack !== undefined) return;
-    suiteTest(`source ${suite.name}`, name, suite.skip, async () => {
-      await using rig = await EngineRig.make();
-      const fixture = await suite.make();
-      try {
-        await run(fixture, rig);
-      } finally {
-        await fixture.close();
-      }
-    });
+    fixtureTest(`source ${suite.name}`, name, suite, run);
   };
 
   test("reads every row once, in order, and ends", async (fixture, rig) => {
