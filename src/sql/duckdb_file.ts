@@ -23,6 +23,8 @@ export interface DuckdbFileRequest {
   readonly waitMs?: number;
   /** What statements on the file may use at most, in MiB; of those who share an open file, the first one's counts. */
   readonly maxMemoryMib?: number | undefined;
+  /** Told once, after a second of waiting, what it waits for. */
+  readonly notice?: (message: string) => void;
 }
 
 /** A DuckDB file while it is open: nobody else can open it, not even to read, unless both only read. */
@@ -46,6 +48,8 @@ interface OpenFile {
 }
 
 const DEFAULT_WAIT_MS = 10_000;
+/** Waiting shorter than this is nothing to tell. */
+const QUIET_WAIT_MS = 1000;
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 250;
 
@@ -73,7 +77,9 @@ const queues = new Map<string, Promise<void>>();
 export async function openDuckdbFile(request: DuckdbFileRequest): Promise<DuckdbFile> {
   requirePermission(request.path, request.access);
   const { path, identity } = await locate(request);
-  const deadline = request.clock.monotonic() + (request.waitMs ?? DEFAULT_WAIT_MS);
+  const startedAt = request.clock.monotonic();
+  const deadline = startedAt + (request.waitMs ?? DEFAULT_WAIT_MS);
+  let isTold = false;
   for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     request.signal.throwIfAborted();
     const attempt = await inQueue(identity, () => tryOpen(path, identity, request));
@@ -89,6 +95,10 @@ export async function openDuckdbFile(request: DuckdbFileRequest): Promise<Duckdb
           "a DuckDB file can be open in one process only; close it there, or wait until that process is done",
         details: { path: request.path },
       });
+    }
+    if (!isTold && request.clock.monotonic() - startedAt >= QUIET_WAIT_MS) {
+      isTold = true;
+      request.notice?.(`waiting for the DuckDB file '${request.path}': ${attempt.busy}`);
     }
     await request.clock.sleep(pauseMs, request.signal);
   }

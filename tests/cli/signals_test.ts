@@ -42,6 +42,7 @@ testEach("a second signal stops at once, and the file stays whole", async (progr
       signal: new AbortController().signal,
     });
     try {
+      await running.saw(/waiting for the DuckDB file 'out\.duckdb': another process has it open/);
       running.signal("SIGTERM");
       await running.saw(/SIGTERM: finishing the batch under way; a second signal stops at once\n/);
       running.signal("SIGTERM");

@@ -89,7 +89,7 @@ export class DuckdbSink implements Sink {
         this.#written ||
         (context.exactlyOnce && (await readOffsets(epoch.session, context.pipeline)).length > 0),
       exactlyOnce: context.exactlyOnce,
-      notice: (message) => context.observe({ kind: "notice", pipeline: context.pipeline, message }),
+      notice: (message) => this.#notice(message),
     });
   }
 
@@ -186,7 +186,13 @@ export class DuckdbSink implements Sink {
       scratchDir: context.engine.scratchDir,
       clock: context.clock,
       signal,
+      notice: (message: string) => this.#notice(message),
     };
+  }
+
+  #notice(message: string): void {
+    const { context } = this.#context();
+    context.observe({ kind: "notice", pipeline: context.pipeline, message });
   }
 
   #context() {
