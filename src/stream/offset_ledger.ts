@@ -6,6 +6,7 @@ import type {
   StoredOffset,
 } from "../core/offset.ts";
 import { partitionKey } from "../core/offset.ts";
+import { FlowError } from "../core/error.ts";
 import { positionOffset } from "../core/source.ts";
 
 /** How a range of a batch lies to what has been planned for its partition. */
@@ -161,15 +162,33 @@ export class OffsetLedger {
     });
   }
 
-  /** The compare-and-set moves that commit the ranges on target `target`. */
+  /**
+   * The compare-and-set moves that commit the ranges on target `target`.
+   *
+   * @throws FlowError `offset_gap` (internal) when a range does not begin where the target stands: committing it would skip rows, or write
+   * some twice
+   */
   moves(target: number, ranges: readonly OffsetRange[]): OffsetMove[] {
     const stored = this.#storedOf(target);
-    return ranges.map((range) => ({
-      sourceId: range.sourceId,
-      partition: range.partition,
-      expected: stored.get(partitionKey(range)) ?? null,
-      to: range.to,
-    }));
+    return ranges.map((range) => {
+      const { sourceId, partition, from, to } = range;
+      const expected = stored.get(partitionKey(range)) ?? null;
+      if (
+        expected !== null && expected !== from &&
+        positionOffset(expected) !== (from === null ? 0n : positionOffset(from))
+      ) {
+        throw new FlowError(
+          `rows from ${from} to ${to} of partition ${partition} of ${sourceId} were to be committed, but the target stands at ${expected}`,
+          {
+            code: "offset_gap",
+            domain: "internal",
+            hint: "nothing was written; start again, and report it",
+            details: { sourceId, partition },
+          },
+        );
+      }
+      return { sourceId, partition, expected, to };
+    });
   }
 
   /** Records that the ranges are committed on target `target`. */

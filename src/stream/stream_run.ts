@@ -10,6 +10,7 @@ import type { Column } from "../core/schema.ts";
 import type { Engine, Session } from "../core/session.ts";
 import type { Source } from "../core/source.ts";
 import type { PlannedTarget, StreamPlan } from "../plan/plan.ts";
+import { Acknowledger } from "./acknowledger.ts";
 import { BatchAligner } from "./batch_aligner.ts";
 import { EpochWriter } from "./epoch_writer.ts";
 import { mergeSources } from "./merge_sources.ts";
@@ -59,6 +60,7 @@ export class StreamRun {
   /** Sinks that keep offsets, in ledger order; without any, the offset store is the ledger's only target. */
   readonly #keepers: readonly PlannedTarget[];
   readonly #usesStore: boolean;
+  readonly #acknowledger: Acknowledger;
   readonly #stopReading = new AbortController();
   #epoch = 0;
   /** Rises when everything planned is thrown away; prepared epochs of an older generation are dropped. */
@@ -66,7 +68,12 @@ export class StreamRun {
   #fencesInARow = 0;
   #inFlight = 0;
   #whenQuiet: (() => void)[] = [];
-  #reassigning: Promise<unknown> = Promise.resolve();
+  /** Changes of the plan from outside of the loop (an assignment, a lost fence): no batch is aligned meanwhile. */
+  #replanning: Promise<unknown> = Promise.resolve();
+  /** The batch that is being aligned: the plan does not change meanwhile. */
+  #aligning: Promise<unknown> = Promise.resolve();
+  /** True once a batch was dropped since everything is to stop at once. */
+  #isCutShort = false;
   readonly #totals = { consumed: 0, written: 0, deadLettered: 0, dropped: 0, batches: 0 };
 
   private constructor(
@@ -84,6 +91,10 @@ export class StreamRun {
     this.#usesStore = this.#keepers.length === 0 &&
       plan.sources.some(({ source }) => source.traits.seekable && !source.traits.storesPositions);
     this.#ledger = new OffsetLedger(this.#usesStore ? 1 : this.#keepers.length);
+    this.#acknowledger = new Acknowledger(plan, context, {
+      ledger: this.#usesStore ? this.#ledger : undefined,
+      targetsKeepPositions: this.#keepers.length > 0,
+    });
     this.#aligner = new BatchAligner(context.engine, sessions.stage, this.#ledger);
     this.#preparer = new BatchPreparer(plan, context, sessions.stage);
     this.#writer = new EpochWriter(plan, context, sessions.sink, {
@@ -209,7 +220,7 @@ export class StreamRun {
   }
 
   async #loop(): Promise<void> {
-    const { clock, now } = this.#context;
+    const { clock } = this.#context;
     let committing: Promise<void> = Promise.resolve();
     const events = mergeSources(
       this.#plan.sources.map(({ source }) => source),
@@ -222,12 +233,15 @@ export class StreamRun {
           continue;
         }
         const handedOverAt = clock.monotonic();
-        await this.#reassigning;
+        for (let seen; seen !== this.#replanning;) await (seen = this.#replanning);
         // Counted before aligning: an assignment must not move the plan between aligning a batch and committing it.
         this.#inFlight += 1;
+        // The plan that all pieces are aligned to: when it is thrown away, so are they.
+        const generation = this.#generation;
+        const aligning = this.#align(event.source, event.batch);
+        this.#aligning = aligning.catch(() => {});
         try {
-          for (const piece of await this.#align(event.source, event.batch)) {
-            const generation = this.#generation;
+          for (const piece of await aligning) {
             const prepared = await this.#preparer.prepare(piece, event.source);
             await committing;
             this.#inFlight += 1;
@@ -244,7 +258,7 @@ export class StreamRun {
       throw error;
     }
     await committing;
-    if (now.aborted && this.#inFlight > 0) {
+    if (this.#isCutShort) {
       throw new FlowError("the run was stopped before its batch was committed", {
         code: "run_stopped",
         domain: "user",
@@ -267,7 +281,11 @@ export class StreamRun {
   ): Promise<void> {
     const { clock } = this.#context;
     try {
-      if (generation !== this.#generation || this.#context.now.aborted) return;
+      if (generation !== this.#generation) return;
+      if (this.#context.now.aborted) {
+        this.#isCutShort = true;
+        return;
+      }
       const startedAt = clock.monotonic();
       this.#epoch += 1;
       const { written, deadLettered, dropped } = await this.#writer.write(
@@ -275,7 +293,7 @@ export class StreamRun {
         this.#epoch,
       );
       this.#fencesInARow = 0;
-      await this.#acknowledge(epoch);
+      await this.#acknowledger.acknowledge(epoch.source);
       const consumed = epoch.source.rows + (epoch.source.unreadable?.count ?? 0);
       this.#totals.consumed += consumed;
       this.#totals.written += written;
@@ -301,20 +319,6 @@ export class StreamRun {
     }
   }
 
-  async #acknowledge(epoch: PreparedEpoch): Promise<void> {
-    failpoint("before_acknowledge");
-    const { ranges, sourceId } = epoch.source;
-    if (this.#usesStore) {
-      await this.#context.offsetStore.save(ranges);
-      this.#ledger.committed(0, ranges);
-    }
-    const source = this.#plan.sources.find((planned) => planned.source.sourceId === sourceId);
-    await source?.source.acknowledge(
-      ranges.map(({ partition, to }) => ({ sourceId, partition, position: to })),
-    );
-    failpoint("after_acknowledge");
-  }
-
   async #loadOffsets(): Promise<void> {
     if (this.#usesStore) this.#ledger.load(0, await this.#context.offsetStore.load());
     for (const [index, { sink }] of this.#keepers.entries()) {
@@ -334,18 +338,29 @@ export class StreamRun {
       await this.#loadOffsets();
       return this.#ledger.resume(partitions);
     })();
-    this.#reassigning = Promise.allSettled([this.#reassigning, answer]);
+    this.#replans(answer);
     return answer;
+  }
+
+  #replans(change: Promise<unknown>): void {
+    this.#replanning = Promise.allSettled([this.#replanning, change]);
   }
 
   /**
    * Another process went on from these offsets, or somebody removed them: everything planned is dropped and read again from where the
    * targets are now.
    */
-  async #recoverFence(error: FlowError): Promise<void> {
+  #recoverFence(error: FlowError): Promise<void> {
     this.#fencesInARow += 1;
     if (this.#fencesInARow > MAX_FENCES_IN_A_ROW) throw error;
     this.#generation += 1;
+    const recovery = this.#planAnew(error);
+    this.#replans(recovery);
+    return recovery;
+  }
+
+  async #planAnew(error: FlowError): Promise<void> {
+    await this.#aligning;
     const uncommitted = this.#ledger.uncommitted();
     await this.#loadOffsets();
     const positions = this.#ledger.restart(uncommitted);

@@ -154,7 +154,7 @@ export class MemorySource implements Source {
     );
     if (generation !== state.generation) {
       await session.run(`DROP TABLE ${quoteIdentifier(table)}`);
-      return undefined;
+      return await this.#batch(partition, end);
     }
     const to = String(first + payloads.length);
     const range = { sourceId: this.sourceId, partition, from: state.stored, to };
