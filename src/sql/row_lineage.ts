@@ -2,11 +2,7 @@ import { ROW_COLUMN } from "../core/batch.ts";
 import { METADATA_COLUMNS } from "../core/schema.ts";
 import { FlowError } from "../core/error.ts";
 import type { Session } from "../core/session.ts";
-
-/** A node of the tree that `json_serialize_sql` gives: whatever keys DuckDB writes. */
-interface SqlNode {
-  [key: string]: unknown;
-}
+import { type SqlNode, suspectRows } from "./suspect_rows.ts";
 
 /**
  * The syntax tree of a statement that must be one SELECT; anything else (several statements, COPY, DELETE, a syntax error) is the
@@ -43,6 +39,8 @@ export interface SourceStatement {
    * aggregates, removes duplicates, unites, or takes `source` through a subquery).
    */
   readonly numbered: string | undefined;
+  /** For a `numbered` statement: one that gives the numbers of rows on which it may fail ({@link suspectRows}). It may not bind. */
+  readonly suspects: string | undefined;
 }
 
 /**
@@ -55,9 +53,11 @@ export async function sourceStatement(session: Session, sql: string): Promise<So
   const plain = withoutDoubles(tree) ? await sqlOf(session, tree) : sql;
   const statements = tree["statements"] as SqlNode[];
   const node = (statements[0] as SqlNode)["node"] as SqlNode;
-  if (!mapsRows(node, await aggregateNames(session))) return { plain, numbered: undefined };
   const alias = sourceAlias(node["from_table"] as SqlNode);
-  if (alias === undefined) return { plain, numbered: undefined };
+  if (alias === undefined || !mapsRows(node, await aggregateNames(session))) {
+    return { plain, numbered: undefined, suspects: undefined };
+  }
+  const suspects = suspectRows(node, alias);
   const selectList = node["select_list"] as SqlNode[];
   // An unqualified or `source.*` star brings the row number along.
   if (!selectList.some((item) => isStarOf(item, alias))) {
@@ -68,7 +68,12 @@ export async function sourceStatement(session: Session, sql: string): Promise<So
       column_names: [alias, ROW_COLUMN],
     });
   }
-  return { plain, numbered: await sqlOf(session, tree) };
+  return {
+    plain,
+    numbered: await sqlOf(session, tree),
+    suspects: suspects &&
+      await sqlOf(session, { ...tree, statements: [{ ...statements[0], node: suspects }] }),
+  };
 }
 
 async function sqlOf(session: Session, tree: SqlNode): Promise<string> {

@@ -4,7 +4,8 @@ const USER_ERRORS = /^(Parser|Binder|Catalog|Permission|Invalid Input|Not implem
 
 /**
  * Errors of the engine as {@link FlowError}s: `sql_invalid` when the statement cannot be bound, `sql_denied` when it reaches for a file or
- * setting, `sql_failed` when data made it fail (Conversion, Out of Range …), `sql_out_of_memory`, `sql_interrupted` after `interrupt()`.
+ * setting, `sql_failed` when data made it fail (Conversion, Out of Range …), `sql_out_of_memory`, `engine_disk_failed` when its own files cannot
+ * be written, `engine_failed` for faults of the engine itself, `sql_interrupted` after `interrupt()`.
  */
 export function toSqlError(error: unknown, sql: string): FlowError {
   if (error instanceof FlowError) return error;
@@ -38,6 +39,25 @@ export function toSqlError(error: unknown, sql: string): FlowError {
       domain: "user",
       hint:
         "lower max_batch_bytes or max_batch_rows, or let the statement hold fewer rows at a time",
+      details: { sql: shortened(sql) },
+      cause: error,
+    });
+  }
+  // Reading is left out: what cannot be read are a person's files, never the engine's own.
+  if (/^IO Error/.test(message) && /\b(write|writing|space|flush|sync|create)\b/i.test(message)) {
+    return new FlowError(`the engine cannot write its files: ${firstLine(message)}`, {
+      code: "engine_disk_failed",
+      domain: "external",
+      retryable: true,
+      hint: "make room on the disk of the temporary directory, or name another one with TMPDIR",
+      cause: error,
+    });
+  }
+  if (/^(FATAL|INTERNAL) Error/i.test(message)) {
+    return new FlowError(`the engine failed: ${message.trim()}`, {
+      code: "engine_failed",
+      domain: "internal",
+      hint: "report it, with the statement",
       details: { sql: shortened(sql) },
       cause: error,
     });

@@ -12,7 +12,7 @@ import {
 import type { Engine, Session } from "../core/session.ts";
 import type { Source } from "../core/source.ts";
 import type { PlannedTarget, StreamPlan } from "../plan/plan.ts";
-import type { Refusal } from "./dead_letters.ts";
+import { type Refusal, rejectAction } from "./dead_letters.ts";
 import { SqlTransform } from "./transform.ts";
 
 /** A batch that is ready to be written: decoded and transformed. Owns all its tables. */
@@ -64,6 +64,11 @@ export class BatchPreparer {
       {
         otherColumns: () => [...this.#seen.values()].flat(),
         mayMiss: () => plan.sources.length > this.#seen.size,
+        keepsOthers: rejectAction(
+          "transform",
+          plan.spec.transformOnError,
+          plan.deadLetters !== undefined,
+        ) !== "fail",
       },
     );
   }

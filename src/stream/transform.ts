@@ -4,6 +4,7 @@ import { type Column, METADATA_COLUMNS, METADATA_TYPES, quoteIdentifier } from "
 import type { Engine, Session } from "../core/session.ts";
 import { type SourceStatement, sourceStatement } from "../sql/row_lineage.ts";
 import { withoutStatement } from "../sql/sql_error.ts";
+import { FailingRows, withoutRowsOf } from "./failing_rows.ts";
 
 /** What the transform made of a batch. The caller drops the tables. */
 export interface Transformed {
@@ -15,7 +16,7 @@ export interface Transformed {
  * The SQL stage: `transform.sql` over the relation `source`. Stateless: each batch is transformed by itself.
  *
  * Rows keep their number through it as long as the statement maps rows to rows; the plan is made again whenever the columns change.
- * When the statement fails on data, the rows that make it fail are found by halving and returned; the others are transformed.
+ * When the statement fails on data, the rows that make it fail are found and returned; the others are transformed.
  */
 export class SqlTransform {
   readonly #engine: Engine;
@@ -26,6 +27,7 @@ export class SqlTransform {
   /** Columns of the other sources of a fan-in: there as NULL where a source lacks them. */
   readonly #otherColumns: () => readonly Column[];
   readonly #mayMiss: () => boolean;
+  readonly #keepsOthers: boolean;
 
   constructor(
     engine: Engine,
@@ -36,6 +38,8 @@ export class SqlTransform {
       readonly otherColumns: () => readonly Column[];
       /** True while a source of a fan-in has not been seen yet: a column that is missing may still come, and is NULL until then. */
       readonly mayMiss: () => boolean;
+      /** False when a row on which the statement fails ends the run: then the first one is all that is looked for. */
+      readonly keepsOthers: boolean;
     },
   ) {
     this.#engine = engine;
@@ -43,6 +47,7 @@ export class SqlTransform {
     this.#sql = sql.trim().replace(/;+\s*$/, "");
     this.#otherColumns = options.otherColumns;
     this.#mayMiss = options.mayMiss;
+    this.#keepsOthers = options.keepsOthers;
   }
 
   /** Transforms one decoded batch; does not drop it. */
@@ -57,16 +62,21 @@ export class SqlTransform {
       await this.#run(view, output, statement, "");
     } catch (error) {
       if (!isDataError(error) || !input.hasRowColumn) throw asTransformFailure(error);
-      rejected = await this.#findFailingRows(input, view, statement);
+      const search = new FailingRows(this.#session, {
+        newName: (prefix) => this.#engine.newName(prefix),
+        table: input.table,
+        suspects: numbered === undefined ? undefined : this.#statement.suspects,
+        see: (where) => this.#createView(view, where),
+        run: (into, where) => this.#run(view, into, statement, where),
+        isDataError,
+      });
+      rejected = this.#keepsOthers ? await search.all() : await search.first();
+      // Of a batch that ends the run with the row found, nothing is written.
+      const others = this.#keepsOthers || rejected.count === 0
+        ? withoutRowsOf(rejected.table)
+        : "false";
       try {
-        await this.#run(
-          view,
-          output,
-          statement,
-          `WHERE ${ROW_COLUMN} NOT IN (SELECT ${ROW_COLUMN} FROM ${
-            quoteIdentifier(rejected.table)
-          })`,
-        );
+        await this.#run(view, output, statement, `WHERE ${others}`);
       } catch (again) {
         // It fails on rows together of which each one passes: a subquery that gives several, memory that does not suffice.
         throw asTransformFailure(again);
@@ -133,64 +143,6 @@ export class SqlTransform {
   async #run(view: SourceView, output: string, statement: string, where: string): Promise<void> {
     await this.#createView(view, where);
     await this.#session.run(`CREATE TABLE ${quoteIdentifier(output)} AS ${statement}`);
-  }
-
-  /** Halves the rows until each range that still fails is one row. */
-  async #findFailingRows(
-    input: Batch,
-    view: SourceView,
-    statement: string,
-  ): Promise<RejectedRows> {
-    const table = this.#engine.newName("rejected");
-    await this.#session.run(
-      `CREATE TABLE ${quoteIdentifier(table)} (${ROW_COLUMN} BIGINT, _error VARCHAR)`,
-    );
-    const bounds = await this.#session.rows<{ low: bigint; high: bigint }>(
-      `SELECT min(${ROW_COLUMN}) AS low, max(${ROW_COLUMN}) + 1 AS high FROM ${
-        quoteIdentifier(input.table)
-      }`,
-    );
-    const ranges: [bigint, bigint][] = [[bounds[0]?.low ?? 0n, bounds[0]?.high ?? 0n]];
-    let count = 0;
-    for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
-      const [low, high] = range;
-      const error = await this.#failureIn(view, statement, low, high);
-      if (error === undefined) continue;
-      if (high - low > 1n) {
-        const middle = low + (high - low) / 2n;
-        ranges.push([middle, high], [low, middle]);
-        continue;
-      }
-      count += 1;
-      await this.#session.run(`INSERT INTO ${quoteIdentifier(table)} VALUES ($1, $2)`, [
-        low,
-        withoutStatement(error.message),
-      ]);
-    }
-    return { table, count, by: "row_number" };
-  }
-
-  async #failureIn(
-    view: SourceView,
-    statement: string,
-    low: bigint,
-    high: bigint,
-  ): Promise<FlowError | undefined> {
-    const probe = this.#engine.newName("probe");
-    try {
-      await this.#run(
-        view,
-        probe,
-        statement,
-        `WHERE ${ROW_COLUMN} >= ${low} AND ${ROW_COLUMN} < ${high}`,
-      );
-      return undefined;
-    } catch (error) {
-      if (isDataError(error)) return error;
-      throw error;
-    } finally {
-      await this.#session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(probe)}`);
-    }
   }
 }
 

@@ -28,6 +28,7 @@ async function withTransform(
         new SqlTransform(engine, session, sql, {
           otherColumns: () => [],
           mayMiss: () => false,
+          keepsOthers: true,
           ...options,
         }),
       batch: async (select, rows) => {
@@ -162,6 +163,72 @@ Deno.test("rows that functions refuse are found, whatever the engine calls their
       );
       assert.deepEqual(rows.map(({ row }) => row), [3n], sql);
       assert.match(rows[0]?.error ?? "", /^Invalid Input Error/, sql);
+    }
+  }));
+
+Deno.test("many failing rows are found, in conditions and replaced columns too, and only those that the statement comes to", () =>
+  withTransform(async ({ engine, session, transform, batch }) => {
+    const input = await batch(
+      "CASE WHEN i % 10 = 7 THEN 'x' || i ELSE i::VARCHAR END AS a, i AS b",
+      4000,
+    );
+    for (
+      const [sql, condition, fewRuns] of [
+        ["SELECT a::INTEGER AS n FROM source", "i % 10 = 7", true],
+        [
+          "SELECT a::INTEGER AS n, b FROM source WHERE b < 1000 ORDER BY b",
+          "i % 10 = 7 AND i < 1000",
+          true,
+        ],
+        ["SELECT b FROM source AS s WHERE s.a::INTEGER >= 0", "i % 10 = 7", true],
+        ["SELECT * REPLACE (a::INTEGER AS a) FROM source", "i % 10 = 7", true],
+        ["SELECT COLUMNS('a')::INTEGER FROM source WHERE b < 100", "i % 10 = 7 AND i < 100", false],
+        [
+          "SELECT CASE WHEN b % 800 = 7 THEN error('no ' || b) END AS e FROM source",
+          "i % 800 = 7",
+          false,
+        ],
+        [
+          "SELECT a::INTEGER AS n, n + 1 AS m FROM source WHERE b < 100",
+          "i % 10 = 7 AND i < 100",
+          false,
+        ],
+      ] as const
+    ) {
+      const before = Number(/\d+$/.exec(engine.newName("run"))?.[0]);
+      const { batch: out, rejected } = await transform(sql).apply(input);
+      const runs = Number(/\d+$/.exec(engine.newName("run"))?.[0]) - before;
+      const [expected] = await session.rows<{ rows: string }>(
+        `SELECT string_agg(i, ',' ORDER BY i) AS rows FROM range(4000) t(i) WHERE ${condition}`,
+      );
+      const [found] = await session.rows<{ rows: string }>(
+        `SELECT string_agg(${ROW_COLUMN}, ',' ORDER BY ${ROW_COLUMN}) AS rows FROM ${rejected?.table}`,
+      );
+      assert.equal(found?.rows, expected?.rows, sql);
+      const [both] = await session.rows<{ n: bigint }>(
+        `SELECT count(*) AS n FROM ${out.table} SEMI JOIN ${rejected?.table} USING (${ROW_COLUMN})`,
+      );
+      assert.equal(both?.n, 0n, sql);
+      const few = (rejected?.count ?? 0) + 10;
+      if (fewRuns) assert(runs < few, `${sql}: ${runs} runs, where ${few} would do`);
+    }
+  }));
+
+Deno.test("a run that ends with the first failing row looks for no other", () =>
+  withTransform(async ({ session, transform, batch }) => {
+    const input = await batch("CASE WHEN i > 20 THEN 'x' ELSE i::VARCHAR END AS a, i", 5000);
+    for (
+      const sql of [
+        "SELECT a::INTEGER AS n FROM source",
+        "SELECT sum(a::INTEGER) AS n FROM source",
+        "SELECT CASE WHEN i > 20 THEN error('no') END FROM source",
+      ]
+    ) {
+      const { batch: out, rejected } = await transform(sql, { keepsOthers: false }).apply(input);
+      assert.equal(rejected?.count, 1);
+      const rows = await session.rows(`SELECT ${ROW_COLUMN} AS row FROM ${rejected?.table}`);
+      assert.deepEqual(rows, [{ row: 21n }], sql);
+      if (out.hasRowColumn) assert.equal(out.rows, 0);
     }
   }));
 
