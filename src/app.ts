@@ -9,6 +9,7 @@ import { armFailpoint } from "./core/failpoint.ts";
 import type { EngineRequest, EngineResult, RunHooks } from "./core/request.ts";
 import type { Column } from "./core/schema.ts";
 import { createJsonDecoder } from "./formats/json_decoder.ts";
+import { withinMemory } from "./formats/memory_bound_decoder.ts";
 import { createRawBytesDecoder } from "./formats/raw_bytes_decoder.ts";
 import { planStream, type StreamPlan } from "./plan/plan.ts";
 import { createEngine } from "./sql/engine.ts";
@@ -113,11 +114,11 @@ function decoderFor(
   // Text formats keep the text that came, unless SQL wants to work with it.
   const keepsText = plan.spec.transformSql === undefined &&
     plan.targets.every(({ sink }) => sink.traits.keepsText);
-  return createJsonDecoder({
+  return withinMemory(createJsonDecoder({
     inferTimes: !keepsText,
     ...(declared === undefined ? {} : { declared }),
     ...(preferred === undefined ? {} : { preferred }),
-  });
+  }));
 }
 
 /** A variable that may be unset or not allowed. */
