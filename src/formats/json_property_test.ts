@@ -92,12 +92,33 @@ function writeString(text: string, escaped: boolean): string {
   );
 }
 
-/** JSON text with its numbers as {@link NumberText}. */
+/** Texts and numbers of JSON text; what stands between them is no matter. */
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/gs;
+
+/**
+ * JSON text with its numbers as {@link NumberText}. Every number is made a text with a mark in front, every text gets another one: the runtime's
+ * reviver, which could tell the numbers' texts too, has given wrong objects.
+ *
+ * @throws SyntaxError what `JSON.parse` throws
+ */
 function parse(json: string): Value {
-  const reviver = (_key: string, value: unknown, context: { source: string }) =>
-    typeof value === "number" ? new NumberText(context.source) : value;
-  // TypeScript's library does not know the reviver's third argument yet.
-  return JSON.parse(json, reviver as (key: string, value: unknown) => unknown) as Value;
+  JSON.parse(json);
+  const marked = json.replaceAll(
+    TOKEN,
+    (token) => token.startsWith('"') ? `"t${token.slice(1)}` : `"n${token}"`,
+  );
+  return unmarked(JSON.parse(marked));
+}
+
+function unmarked(value: unknown): Value {
+  if (typeof value === "string") {
+    return value.startsWith("n") ? new NumberText(value.slice(1)) : value.slice(1);
+  }
+  if (Array.isArray(value)) return value.map(unmarked);
+  if (typeof value !== "object" || value === null) return value as null | boolean;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key.slice(1), unmarked(member)]),
+  );
 }
 
 /** The number as sign, digits and exponent: equal exactly when the numbers are. */
@@ -161,10 +182,6 @@ Deno.test("json property: whatever objects come, in whatever batches, their valu
     await assertNoTables();
   }));
 
-function keysOf(value: unknown): readonly string[] {
-  return typeof value === "object" && value !== null ? Object.keys(value).sort() : [];
-}
-
 /** The object with its keys as columns are called. */
 function columns(object: Value | undefined): Value | undefined {
   if (typeof object !== "object" || object === null || object instanceof NumberText) return object;
@@ -215,10 +232,6 @@ Deno.test("json property: what JSON.parse refuses is refused, and nothing else",
                 parsed = parse(payload);
               } catch {
                 parsed = undefined;
-              }
-              if (parsed !== undefined && outcome.json.has(at)) {
-                // What is expected must not be the runtime's mistake: parsing with a reviver is young there.
-                assert.deepEqual(keysOf(parsed), keysOf(JSON.parse(payload)), payload);
               }
               if (reason === undefined) {
                 assertSame(parse(outcome.json.get(at) ?? ""), columns(parsed), payload);
