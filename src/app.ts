@@ -92,6 +92,7 @@ async function consume(
       clock: systemClock,
       observe: hooks.observe,
       untilEnd: request.untilEnd,
+      attempt: request.attempt ?? 1,
       drain: hooks.drain,
       now: hooks.now,
       offsetStore: new FileOffsetStore(OFFSET_DIRECTORY, spec.name),
