@@ -193,9 +193,9 @@ function openFailure(path: string, error: unknown): FlowError {
  * otherwise leave a file that nobody can open. Where only the file itself may be written, DuckDB makes it in place.
  */
 async function createFile(path: string): Promise<void> {
-  const beside = `${path}.${Deno.pid}.new`;
+  // A name that nobody else has: in two containers, processes that make the same file have the same number.
+  const beside = `${path}.${crypto.randomUUID()}.new`;
   const mayBeside = (["read", "write"] as const).every((name) => isGranted(name, beside));
-  if (mayBeside) await removeIfThere(beside);
   let instance: DuckDBInstance | undefined;
   try {
     instance = await DuckDBInstance.create(":memory:", { threads: "1" });
