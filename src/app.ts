@@ -1,5 +1,6 @@
 import { runBatchRequest } from "./app_batch.ts";
 import { type Definitions, loadDefinitions } from "./config/definitions.ts";
+import { readVariable } from "./config/host.ts";
 import { connectors } from "./connectors/mod.ts";
 import type { SourceBatch } from "./core/batch.ts";
 import { systemClock } from "./core/clock.ts";
@@ -119,13 +120,4 @@ function decoderFor(
     ...(declared === undefined ? {} : { declared }),
     ...(preferred === undefined ? {} : { preferred }),
   });
-}
-
-/** A variable that may be unset or not allowed. */
-function readVariable(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch {
-    return undefined;
-  }
 }
