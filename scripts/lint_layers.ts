@@ -26,7 +26,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   ops: ON_CORE,
   sandbox: ON_CORE,
   batch: ENGINE,
-  stream: { layers: ["core", "sql", "config", "plan"] },
+  stream: { layers: ["core", "sql", "formats", "config", "plan"] },
   plan: ENGINE,
   "connectors/mod.ts": { layers: ["core", "connectors/*"] },
   "connectors/*": CONNECTOR,

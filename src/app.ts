@@ -1,5 +1,6 @@
 import { runBatchRequest } from "./app_batch.ts";
 import { type Definitions, loadDefinitions } from "./config/definitions.ts";
+import { readVariable } from "./config/host.ts";
 import { connectors } from "./connectors/mod.ts";
 import type { SourceBatch } from "./core/batch.ts";
 import { systemClock } from "./core/clock.ts";
@@ -93,6 +94,7 @@ async function consume(
       clock: systemClock,
       observe: hooks.observe,
       untilEnd: request.untilEnd,
+      attempt: request.attempt ?? 1,
       drain: hooks.drain,
       now: hooks.now,
       offsetStore: new FileOffsetStore(OFFSET_DIRECTORY, spec.name),
@@ -119,13 +121,4 @@ function decoderFor(
     ...(declared === undefined ? {} : { declared }),
     ...(preferred === undefined ? {} : { preferred }),
   }));
-}
-
-/** A variable that may be unset or not allowed. */
-function readVariable(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch {
-    return undefined;
-  }
 }

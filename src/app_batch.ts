@@ -4,6 +4,7 @@ import { runPipeline } from "./batch/run_pipeline.ts";
 import { validatePipeline } from "./batch/validate_pipeline.ts";
 import type { BatchDependencies } from "./batch/dependencies.ts";
 import { type Definitions, loadDefinitions } from "./config/definitions.ts";
+import { readVariable } from "./config/host.ts";
 import { connectors } from "./connectors/mod.ts";
 import type { BatchRequest, BatchResult, ValidationReport } from "./core/batch_request.ts";
 import type { BatchConnection, BatchSpec } from "./core/batch_spec.ts";
@@ -325,15 +326,6 @@ function microsOf(iso: string): bigint {
   const [, fraction = ""] = /\.(\d{1,6})/.exec(iso) ?? [];
   const wholeMs = Date.parse(iso.replace(/\.\d+/, ""));
   return BigInt(wholeMs) * 1000n + BigInt(fraction.padEnd(6, "0"));
-}
-
-/** A variable that may be unset or not allowed. */
-function readVariable(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch {
-    return undefined;
-  }
 }
 
 async function knownRun(runLog: RunLog, runId: string): Promise<RunRecord> {

@@ -2,14 +2,18 @@ import type { BatchTarget } from "../core/batch_spec.ts";
 import type { DatabaseSession } from "../core/database.ts";
 import type { Column } from "../core/schema.ts";
 
-/** Columns that every table of a declared pipeline has: when the row was written, and by which run. */
+/** A column that every table of a declared pipeline has: when the row was written. */
 export const LOADED_AT = "_loaded_at";
+/** Likewise: the run that wrote the row, as a UUID. */
 export const BATCH_ID = "_batch_id";
 
-/** Columns that a table of mode scd2 has besides. */
+/** A column that a table of mode scd2 has besides: the moment from which the version holds. */
 export const VALID_FROM = "valid_from";
+/** Likewise: the moment from which it holds no more; NULL while it is open. */
 export const VALID_TO = "valid_to";
+/** Likewise: whether it is its key's open version. */
 export const IS_CURRENT = "is_current";
+/** Likewise: SHA-256 of the columns whose change makes a new version. */
 export const ROW_HASH = "row_hash";
 
 /** A target with everything resolved that a load needs. */

@@ -14,7 +14,7 @@ export interface ProjectedColumn {
 
 /**
  * Pairs the table's columns with the query's, by name. A column of the query that the table does not declare is left out (`ignored`); one that
- * the table declares and the query does not give is an error, unless it takes NULL: then it is `absent`.
+ * the table declares and the query does not give is an error, also when it takes NULL.
  *
  * @throws FlowError `query_column_missing`
  */

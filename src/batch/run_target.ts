@@ -255,12 +255,15 @@ class TargetLoad {
 
   /**
    * After a COMMIT whose answer was lost: the run's own row in the history tells, once the lock shows that the old session has ended.
+   *
+   * @throws FlowError `commit_unresolved` (not retryable: the load might come twice), or the signal's reason
    */
   async #wasCommitted(): Promise<boolean> {
     const { clock, signal } = this.#deps;
     const database: Database = this.#deps.openDatabase(this.#target.connection);
     const deadline = clock.monotonic() + RESOLVE_WITHIN_MS;
-    for (;;) {
+    let failure: unknown;
+    do {
       try {
         const session = await database.connect(signal);
         try {
@@ -269,20 +272,20 @@ class TargetLoad {
           await session.close();
         }
       } catch (error) {
-        if (clock.monotonic() > deadline) throw error;
-      }
-      if (clock.monotonic() > deadline) {
-        throw new FlowError(
-          `whether the rows of '${this.#name}' were committed could not be found out in time`,
-          {
-            code: "commit_unresolved",
-            domain: "external",
-            hint: `look for run ${this.#runId} in ${metadataTables(database.dialect).runHistory}`,
-          },
-        );
+        failure = error;
       }
       await clock.sleep(RESOLVE_PAUSE_MS, signal);
-    }
+    } while (clock.monotonic() <= deadline);
+    // Not the failure itself: that may be one after which runs are tried again, and the rows may be there.
+    throw new FlowError(
+      `whether the rows of '${this.#name}' were committed could not be found out in time`,
+      {
+        code: "commit_unresolved",
+        domain: "external",
+        hint: `look for run ${this.#runId} in ${metadataTables(database.dialect).runHistory}`,
+        ...(failure === undefined ? {} : { cause: failure }),
+      },
+    );
   }
 
   async #isRecorded(session: DatabaseSession): Promise<boolean> {

@@ -9,9 +9,13 @@ import { comparable as comparableColumn } from "./projection.ts";
 /** The type of all moments of a timeline. */
 export const MOMENT = "TIMESTAMP WITH TIME ZONE";
 
-/** Columns of the stages that no table has: the moment of a point, what it is, its hash, and so on. */
+// Columns of the stages that no table has.
+
+/** Of a point: its moment. */
 export const AT = "_flow_at";
+/** Of a point: what it is, one of {@link POINT}. */
 export const KIND = "_flow_kind";
+/** Of a row and of a version: the hash of the columns whose change makes a new version. */
 export const HASH = "_flow_hash";
 /** Of a row: the hash of what is not compared, so that of equal rows the same one wins each time. */
 export const TIE = "_flow_tie";
@@ -25,9 +29,11 @@ export const ENDS = "_flow_ends";
 export const ORIGIN = "_flow_origin";
 /** Of a closing: 0, or one of {@link EXPIRY}. */
 export const EXPIRED = "_flow_expired";
-/** Of a change: one of {@link ACTION}, whether the version was open, and its new end. */
+/** Of a change: what is done to the version, one of {@link ACTION}. */
 export const ACTED = "_flow_action";
+/** Of a change: 1 when the version was open before, otherwise 0. */
 export const WAS_OPEN = "_flow_was_open";
+/** Of a change: the version's new end; NULL where it stays or becomes open. */
 export const UNTIL = "_flow_until";
 
 /**

@@ -179,7 +179,7 @@ async function consumeRequest(
 async function attempt(run: ConsumeRun): Promise<ConsumeSummary> {
   const { context, request, totals, interrupts, observe } = run;
   try {
-    const result = await runInEngine(request, {
+    const result = await runInEngine({ ...request, attempt: totals.attempt }, {
       permissions: context.permissions,
       observe,
       drain: interrupts.drain,

@@ -1,3 +1,5 @@
+import { isoTime } from "../core/utc_time.ts";
+
 /** A whole number with thousands separated: `1,204,000`. */
 export function countText(count: number): string {
   return Math.round(count).toString().replace(/\B(?=(\d{3})+$)/g, ",");
@@ -33,6 +35,5 @@ export function bytesText(bytes: number): string {
 
 /** Microseconds since the epoch as `2026-01-01T00:00:00Z`. */
 export function timeText(micros: number): string {
-  const time = new Date(micros / 1000);
-  return Number.isNaN(time.getTime()) ? "unknown" : `${time.toISOString().slice(0, 19)}Z`;
+  return isoTime(BigInt(Math.trunc(micros))).replace(/\.\d+Z$/, "Z");
 }

@@ -13,6 +13,8 @@ export class Totals {
   /** Turns of the run loop, idle ones included. */
   iterations = 0;
   restarts = 0;
+  /** Which attempt the next run is at what is not committed yet: restarts since the last commit, and one. */
+  attempt = 1;
   /** Milliseconds per stage, in the order in which the stages first told of themselves. */
   readonly stageMs = new Map<string, number>();
 
@@ -26,6 +28,7 @@ export class Totals {
         this.rowsConsumed += observation.rowsConsumed;
         this.rowsWritten += observation.rowsWritten;
         this.batches += 1;
+        this.attempt = 1;
         this.iterations += 1;
         for (const [stage, ms] of Object.entries(observation.stageMs)) {
           this.stageMs.set(stage, (this.stageMs.get(stage) ?? 0) + ms);
@@ -40,6 +43,7 @@ export class Totals {
         break;
       case "retrying":
         this.restarts += 1;
+        this.attempt += 1;
         break;
     }
   }

@@ -1,7 +1,6 @@
-import * as v from "valibot";
 import type { BatchConnection, BatchSource, BatchSpec, BatchTarget } from "../core/batch_spec.ts";
 import { batchConnection, databaseKind, DEFAULT_CONNECTION } from "./batch_connection.ts";
-import { declaredPipeline, type PipelineShape } from "./batch_schema.ts";
+import { declaredPipeline, type PipelineShape, RETRY_DEFAULTS } from "./batch_schema.ts";
 import { parameterValues } from "./batch_parameters.ts";
 import { type RawTarget, rawTargets, resolvedTarget } from "./batch_target.ts";
 import { addNameProblem } from "./declared_table.ts";
@@ -11,7 +10,7 @@ import { tableForm } from "./pipeline_schema.ts";
 import { keyName, type KeyPath, type Place } from "./problem.ts";
 import { restoreDataKeys } from "./schema_shape.ts";
 import { scheduleProblem, timezoneProblem } from "./schedule_check.ts";
-import { validate } from "./validate.ts";
+import { validate, validPart } from "./validate.ts";
 
 /** A declared pipeline as it was written, not validated yet. */
 export interface RawBatch {
@@ -45,7 +44,7 @@ export async function batchSpec(
   const value = givenForm(pipeline);
   const shape = pipelineShape(pipeline, value, context);
   // Targets are looked into even when other keys are wrong, so that all problems are told at once.
-  const known = shape ?? validPart(value);
+  const known = shape ?? validPart(declaredPipeline.entries, value);
   const raws = rawTargets({ pipeline, value, shape: known, context });
   const targets: BatchTarget[] = [];
   for (const raw of raws) {
@@ -69,6 +68,7 @@ export async function batchSpec(
   if (problems.count > before || shape === undefined) return undefined;
   if (sourceConnection === undefined) throw new Error("a pipeline without problems has a source");
   const timezone = shape.timezone ?? "UTC";
+  const retry = shape.retry ?? RETRY_DEFAULTS;
   const { schedule: cron, upstream_freshness_seconds: freshness } = shape;
   return {
     name: shape.name,
@@ -84,9 +84,9 @@ export async function batchSpec(
     dependsOn: shape.depends_on ?? [],
     ...(freshness === undefined ? {} : { upstreamFreshnessSeconds: freshness }),
     retry: {
-      maxAttempts: shape.retry?.max_attempts ?? 1,
-      backoffSeconds: shape.retry?.backoff_seconds ?? 30,
-      backoffFactor: shape.retry?.backoff_factor ?? 2,
+      maxAttempts: retry.max_attempts,
+      backoffSeconds: retry.backoff_seconds,
+      backoffFactor: retry.backoff_factor,
     },
     continueOnFailure: shape.continue_on_failure ?? false,
   };
@@ -121,16 +121,6 @@ function dataPath(path: KeyPath, place: Place): KeyPath {
   const isData = key === "parameters" || key === "column_map";
   if (place.spelling === "toml" || !isData || typeof name !== "string") return path;
   return [key, snakeName(name), ...rest];
-}
-
-/** The keys that are valid by themselves, for checks of a pipeline that has problems elsewhere. */
-function validPart(value: Readonly<Record<string, unknown>>): Partial<PipelineShape> {
-  return Object.fromEntries(
-    Object.entries(declaredPipeline.entries).flatMap(([key, schema]) => {
-      const result = v.safeParse(schema, value[key]);
-      return result.success && value[key] !== undefined ? [[key, result.output]] : [];
-    }),
-  );
 }
 
 async function targetOf(

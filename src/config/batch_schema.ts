@@ -1,13 +1,10 @@
 import * as v from "valibot";
+import { optionalText, text } from "./text_schema.ts";
 
 const MODES = ["append", "truncate", "merge", "scd2", "incremental"] as const;
 const HANDLE_DELETES = ["none", "hard", "soft"] as const;
 const ON_DRIFT = ["evolve", "warn", "error"] as const;
 const NORMALIZERS = ["lower", "upper", "trim", "empty_to_null", "parse_timestamp"] as const;
-
-const text = (description: string) => v.pipe(v.string(), v.nonEmpty(), v.description(description));
-
-const optionalText = (description: string) => v.optional(text(description));
 
 const names = (description: string) =>
   v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.nonEmpty(), v.description(description));
@@ -117,6 +114,9 @@ export const batchTarget = v.strictObject({
   ...LOAD_ENTRIES,
 });
 
+/** What holds where `retry`, or a key of it, is left out. */
+export const RETRY_DEFAULTS = { max_attempts: 1, backoff_seconds: 30, backoff_factor: 2 } as const;
+
 const retry = v.strictObject({
   max_attempts: v.pipe(
     v.number(),
@@ -131,7 +131,7 @@ const retry = v.strictObject({
       v.minValue(0),
       v.description("wait before the second attempt (s)"),
     ),
-    30,
+    RETRY_DEFAULTS.backoff_seconds,
   ),
   backoff_factor: v.optional(
     v.pipe(
@@ -140,7 +140,7 @@ const retry = v.strictObject({
       v.minValue(1),
       v.description("how much longer each further wait is"),
     ),
-    2,
+    RETRY_DEFAULTS.backoff_factor,
   ),
 });
 

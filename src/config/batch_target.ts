@@ -1,4 +1,3 @@
-import * as v from "valibot";
 import type { BatchConnection, BatchTarget, LoadMode } from "../core/batch_spec.ts";
 import type { BatchContext, RawBatch } from "./batch.ts";
 import { batchTarget, LOAD_ENTRIES, type LoadShape, type PipelineShape } from "./batch_schema.ts";
@@ -7,7 +6,7 @@ import { moduleTable, type RawTable, tableOf } from "./declared_table.ts";
 import { isRecord, nearestName } from "./key_names.ts";
 import { keyName, type KeyPath, type Place, type ProblemList } from "./problem.ts";
 import { typedConnection } from "./endpoint.ts";
-import { validate } from "./validate.ts";
+import { validate, validPart } from "./validate.ts";
 
 /** One target as it was written: where its keys stand, and what they say. */
 export interface RawTarget {
@@ -82,7 +81,7 @@ export function rawTargets(
     const path = ["targets", index];
     const locate = (inner: KeyPath) => ({ place, path: [...path, ...inner] });
     validate(batchTarget, block, { problems, locate });
-    const own = validLoad(block);
+    const own = validPart(LOAD_ENTRIES, block);
     const table = block["table"] === undefined
       ? undefined
       : rawTable({ value: block["table"], place, path: [...path, "table"] }, context);
@@ -192,15 +191,6 @@ function loadPart(shape: Partial<PipelineShape>): LoadShape {
     Object.keys(LOAD_ENTRIES).flatMap((key) => {
       const value = shape[key as keyof PipelineShape];
       return value === undefined ? [] : [[key, value]];
-    }),
-  );
-}
-
-function validLoad(block: Readonly<Record<string, unknown>>): LoadShape {
-  return Object.fromEntries(
-    Object.entries(LOAD_ENTRIES).flatMap(([key, schema]) => {
-      const result = v.safeParse(schema, block[key]);
-      return result.success && block[key] !== undefined ? [[key, result.output]] : [];
     }),
   );
 }

@@ -102,15 +102,19 @@ export class ConnectionChain {
   /** Every connection that can be seen, the winners only, by name. Variables of the environment are not filled in. */
   async all(): Promise<readonly FoundConnection[]> {
     const found = new Map<string, FoundConnection>();
+    /** One variable goes before all names that it stands for. */
+    const variables = new Set<string>();
     const add = (name: string, connection: FoundConnection | undefined) => {
-      const key = connectionEnvName(name);
-      if (connection !== undefined && !found.has(key)) found.set(key, connection);
+      if (connection === undefined || found.has(name)) return;
+      if (!variables.has(connectionEnvName(name))) found.set(name, connection);
     };
     for (const variable of this.#envNames()) {
       const name = variable === ENV_PREFIX
         ? "default"
         : variable.slice(ENV_PREFIX.length + 1).toLowerCase();
-      add(name, this.#fromEnv(name, variable));
+      const connection = this.#fromEnv(name, variable);
+      add(name, connection);
+      if (connection !== undefined) variables.add(variable);
     }
     for (const file of this.#connectionFiles()) {
       for (const [name, connection] of await this.#fromFile(file)) add(name, connection);

@@ -68,6 +68,26 @@ Deno.test("the variable's name is the connection's in capitals; EMATIX_FLOW_DSN 
   );
 });
 
+Deno.test("names that differ only in what a variable's name cannot hold are listed each, as they are found", async () => {
+  const files = {
+    [LOCAL]: table("raw-db", 'url = "postgres://dash/d"') +
+      table("raw_db", 'url = "postgres://line/d"'),
+  };
+  const listed = async (content: FakeHostContent) =>
+    (await (await load(content)).connections()).map(({ name, shown }) => [name, shown]);
+  const definitions = await load({ files });
+  assert.equal(await urlOf(definitions, "raw-db"), "postgres://dash/d");
+  assert.equal(await urlOf(definitions, "raw_db"), "postgres://line/d");
+  assert.deepEqual(await listed({ files }), [
+    ["raw_db", "postgres://line/d"],
+    ["raw-db", "postgres://dash/d"],
+  ]);
+  // The variable goes before both.
+  const env = { EMATIX_FLOW_DSN_RAW_DB: "postgres://env/d" };
+  assert.equal(await urlOf(await load({ env, files }), "raw-db"), "postgres://env/d");
+  assert.deepEqual(await listed({ env, files }), [["raw_db", "postgres://env/d"]]);
+});
+
 Deno.test("a file that stands before a connection of the pipeline's own is told of, once", async () => {
   const definitions = [
     registered("a", "postgres://u:pw1@module/d"),

@@ -42,7 +42,9 @@ export interface Endpoint<Common> {
 }
 
 type Outputs<E extends OptionEntries> = v.InferOutput<v.StrictObjectSchema<E, undefined>>;
+/** The keys of a source block that every kind has. */
 export type SourceCommon = Outputs<typeof SOURCE_ENTRIES>;
+/** The keys of a target block that every kind has. */
 export type TargetCommon = Outputs<typeof TARGET_ENTRIES>;
 
 /** Resolves a source block; `undefined` after adding what is wrong with it to the problems. */

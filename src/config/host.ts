@@ -54,13 +54,18 @@ export const denoHost: ConfigHost = {
   },
   cwd: ".",
   home() {
-    try {
-      return Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
-    } catch {
-      return undefined;
-    }
+    return readVariable("HOME") ?? readVariable("USERPROFILE");
   },
 };
+
+/** A variable of the environment; `undefined` also where it must not be read. */
+export function readVariable(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Makes a directory that only one run uses; whoever asked for it removes it. Throws `permission_denied`. */
 export async function makeScratchDir(): Promise<string> {

@@ -1,17 +1,14 @@
 import * as v from "valibot";
+import { optionalText, text } from "./text_schema.ts";
 
 /** How rows meet the rows of the target that are there. */
 const MODES = ["append", "merge"] as const;
 const ON_ERROR = ["fail", "drop", "dlq"] as const;
 
-const text = (description: string) => v.pipe(v.string(), v.nonEmpty(), v.description(description));
-
 const count = (description: string, minimum = 1) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(minimum), v.description(description));
 
-const optionalText = (description: string) => v.optional(text(description));
-
-/** A block whose keys depend on its kind; {@link resolveEndpoint} looks into it. */
+/** A block whose keys depend on its kind; `resolveSource` and `resolveTarget` (endpoint.ts) look into it. */
 const block = (description: string) =>
   v.pipe(v.record(v.string(), v.unknown()), v.description(description));
 

@@ -1,4 +1,3 @@
-import * as v from "valibot";
 import type { Connector } from "../core/connector.ts";
 import type { Column } from "../core/schema.ts";
 import type {
@@ -21,7 +20,7 @@ import {
 import { nearestName } from "./key_names.ts";
 import { modulePipeline, type PipelineShape, tomlPipeline } from "./pipeline_schema.ts";
 import { keyName, type KeyPath, type Place } from "./problem.ts";
-import { showValue, validate } from "./validate.ts";
+import { showValue, validate, validPart } from "./validate.ts";
 
 /** A streaming pipeline as it was written, not validated yet. */
 export interface RawPipeline {
@@ -55,7 +54,7 @@ export async function streamingSpec(
     const endpoint = await resolveTarget(raw, context);
     if (endpoint !== undefined) targets.push({ raw, endpoint });
   }
-  const checks = new CrossChecks(pipeline, shape ?? validPart(pipeline), context);
+  const checks = new CrossChecks(pipeline, shape ?? validKeys(pipeline), context);
   const sourceSpecs = checks.sources(sources);
   const targetSpecs = targets.map((target) => checks.target(target));
   const delivery = checks.delivery(targets);
@@ -90,15 +89,10 @@ function pipelineShape(
   return validate(modulePipeline, { ...value, pipeline_name: name }, { problems, locate });
 }
 
-/** The keys that are valid by themselves, for cross checks of a pipeline that has problems elsewhere. */
-function validPart({ value, place }: RawPipeline): Partial<PipelineShape> {
-  const { entries } = place.spelling === "toml" ? tomlPipeline : modulePipeline;
-  return Object.fromEntries(
-    Object.entries(entries).flatMap(([key, schema]) => {
-      const result = v.safeParse(schema, value[key]);
-      return result.success && value[key] !== undefined ? [[key, result.output]] : [];
-    }),
-  );
+function validKeys({ value, place }: RawPipeline): Partial<PipelineShape> {
+  return place.spelling === "toml"
+    ? validPart(tomlPipeline.entries, value)
+    : validPart(modulePipeline.entries, value);
 }
 
 /** The blocks of one side, in one form. What `source_query`, `target_table` and the like say of a single block is put into it. */

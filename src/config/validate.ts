@@ -64,6 +64,19 @@ export function validate<S extends v.GenericSchema>(
   return result.success && options.problems.count === before ? result.output : undefined;
 }
 
+/** The keys that are valid by themselves, for checks of a definition that has problems elsewhere. */
+export function validPart<E extends v.ObjectEntries>(
+  entries: E,
+  value: Readonly<Record<string, unknown>>,
+): Partial<v.InferOutput<v.StrictObjectSchema<E, undefined>>> {
+  return Object.fromEntries(
+    Object.entries(entries).flatMap(([key, schema]) => {
+      const result = v.safeParse(schema, value[key]);
+      return result.success && value[key] !== undefined ? [[key, result.output]] : [];
+    }),
+  ) as Partial<v.InferOutput<v.StrictObjectSchema<E, undefined>>>;
+}
+
 /** Adds the problem of a key that is not known; `valid` are the keys that are, in TOML's spelling. */
 export function addUnknownKey(
   problems: ProblemList,

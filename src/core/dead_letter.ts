@@ -13,11 +13,12 @@ export interface DeadLetter {
   readonly sourceId: string;
   readonly partition: string;
   readonly offset: bigint;
-  /** Which attempt failed, from 1. */
+  /** Which attempt failed, from 1: one more than attempts in a row that ended without a commit. */
   readonly attempt: number;
   readonly failedAtMs: number;
   /** Event time of the row in microseconds since the epoch, where known. */
   readonly eventTimeMicros: bigint | null;
+  /** `raw_bytes` also for what a source of typed columns could not read: a line of CSV, the path of a broken file. */
   readonly payloadFormat: "json" | "raw_bytes" | "columns";
   /** The payload as it came; for typed sources the row as JSON text. `null` for a message without value. */
   readonly payload: Uint8Array | null;

@@ -33,6 +33,8 @@ export type EngineRequest =
     /** Which streaming pipeline of a module; needed when it defines more than one. */
     readonly pipeline?: string;
     readonly untilEnd: boolean;
+    /** Which attempt this is at what is not committed yet, for dead letters; 1 when left out. */
+    readonly attempt?: number;
   }
   | { readonly do: "consume_list"; readonly input: DefinitionInput }
   | { readonly do: "connections_list"; readonly input?: DefinitionInput }

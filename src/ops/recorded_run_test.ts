@@ -92,6 +92,20 @@ Deno.test("a run is recorded with its outcome and its lines", async () => {
   ]);
 });
 
+Deno.test("a load of which nobody knows whether it was committed is not made again by itself", async () => {
+  const unknown = () =>
+    new FlowError("whether the rows are there is not known", {
+      code: "commit_unresolved",
+      domain: "external",
+    });
+  const context = rig();
+  const execute = failing(1, unknown);
+  const { record, gaveUp } = await context.clock.drive(runByHand(orders, execute, context));
+  assert.deepEqual(execute.attempts, [1]);
+  assert.equal(record.error?.code, "commit_unresolved");
+  assert.equal(gaveUp, false);
+});
+
 Deno.test("what may heal is tried again, after waits that grow", async () => {
   const context = rig();
   const { runLog, clock, observations } = context;

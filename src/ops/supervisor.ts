@@ -30,9 +30,12 @@ export function backoffMs(policy: RestartPolicy, restart: number, random: number
   return Math.round(full * (0.5 + random / 2));
 }
 
-/** True when a restart may help: not for what only the user can change in the definition or the data. */
+/**
+ * True when a restart may help. Errors of users and external systems say so themselves (`retryable`); one of flow itself, a crash or what nobody foresaw, may
+ * not come again in a fresh engine, and who asks for restarts wants a pipeline that stays up.
+ */
 export function restartHelps(error: FlowError): boolean {
-  return error.retryable || error.domain !== "user";
+  return error.retryable || error.domain === "internal";
 }
 
 /**

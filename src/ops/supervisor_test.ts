@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../core/clock.ts";
-import { FlowError } from "../core/error.ts";
-import { backoffMs, HEALTHY_MS, supervise } from "./supervisor.ts";
+import { type ErrorDomain, FlowError, toFlowError } from "../core/error.ts";
+import { backoffMs, HEALTHY_MS, restartHelps, supervise } from "./supervisor.ts";
 
 const policy = { minBackoffMs: 1000, maxBackoffMs: 30_000 };
 
@@ -86,4 +86,13 @@ Deno.test("what only the user can mend is not tried again, nor is anything after
     supervise(() => Promise.reject(away()), policy, { ...context, signal: AbortSignal.abort() }),
     /away/,
   );
+});
+
+Deno.test("whether a restart helps is for the error to say, except after a crash of flow itself", () => {
+  const helps = (domain: ErrorDomain, retryable: boolean) =>
+    restartHelps(new FlowError("x", { code: "x", domain, retryable }));
+  const domains: readonly ErrorDomain[] = ["user", "external", "internal"];
+  assert.deepEqual(domains.map((domain) => helps(domain, true)), [true, true, true]);
+  assert.deepEqual(domains.map((domain) => helps(domain, false)), [false, false, true]);
+  assert.ok(restartHelps(toFlowError(new TypeError("x is not a function"))));
 });

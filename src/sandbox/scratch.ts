@@ -22,6 +22,8 @@ export async function makeScratch(): Promise<string> {
     throw new FlowError("cannot make a directory for temporary files", {
       code: "scratch_unavailable",
       domain: denial === undefined ? "external" : "user",
+      // A full disk may have room again.
+      retryable: denial === undefined,
       hint: denial === undefined
         ? "set TMPDIR to a directory that can be written"
         : `flow needs a directory of its own: add ${

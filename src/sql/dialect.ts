@@ -4,6 +4,7 @@ import { FlowError } from "../core/error.ts";
 import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
 import type { SqlValue } from "../core/session.ts";
 import type { Normalizer } from "../core/table_spec.ts";
+import { clockTime, monthAndDay, utcTime } from "../core/utc_time.ts";
 import { sharedStatements } from "./dialect_statements.ts";
 import { canonicalType, exactCast } from "./exact_cast.ts";
 
@@ -82,17 +83,12 @@ function rowHash(values: readonly TypedExpression[]): string {
  * @param micros microseconds since the epoch
  */
 export function timestampText(micros: bigint): string {
-  const perSecond = 1_000_000n;
-  const fraction = ((micros % perSecond) + perSecond) % perSecond;
-  const date = new Date(Number((micros - fraction) / 1000n));
-  const year = date.getUTCFullYear();
-  const two = (part: number) => String(part).padStart(2, "0");
+  const time = utcTime(micros);
+  const { year, micro } = time;
   // There is no year 0: the one before 1 is 1 BC.
-  const day = `${String(year > 0 ? year : 1 - year).padStart(4, "0")}-` +
-    `${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}${year > 0 ? "" : " (BC)"}`;
-  const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(":");
-  const digits = fraction === 0n ? "" : `.${String(fraction).padStart(6, "0")}`;
-  return `${day} ${time}${digits}+00`;
+  const day = `${String(year > 0 ? year : 1 - year).padStart(4, "0")}-${monthAndDay(time)}`;
+  const digits = micro === 0 ? "" : `.${String(micro).padStart(6, "0")}`;
+  return `${day}${year > 0 ? "" : " (BC)"} ${clockTime(time)}${digits}+00`;
 }
 
 const LOWEST: Readonly<Record<string, SqlValue>> = {

@@ -48,7 +48,11 @@ Deno.test("a cast of the dialect is exact, or the statement fails", () =>
 Deno.test("times in microseconds are the engine's texts, in all years", () =>
   withSession(async (session) => {
     for (
-      const micros of [0n, -1n, 1767225600500000n, 1n << 58n, -(10n ** 17n), -62135596800000000n]
+      const micros of [
+        ...[0n, -1n, 1767225600500000n, 1n << 58n, -(10n ** 17n), -62135596800000000n],
+        // The first and the last that the engine knows.
+        ...[-9223372022400000000n, 9223372036854775806n],
+      ]
     ) {
       const [row] = await session.rows<{ us: bigint }>(
         "SELECT epoch_us(CAST($1 AS TIMESTAMPTZ)) AS us",

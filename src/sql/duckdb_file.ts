@@ -5,6 +5,7 @@ import { quoteLiteral } from "../core/schema.ts";
 import type { Session } from "../core/session.ts";
 import { lockInstance } from "./engine.ts";
 import { FileMemory, FIRST_LIMIT, keepMemoryOpen } from "./file_memory.ts";
+import { removeFile } from "./remove_file.ts";
 import { DuckdbSession } from "./session.ts";
 
 /** The name under which an opened file stands in SQL: `flow_file.main.events`. It is not the default database. */
@@ -193,9 +194,9 @@ function openFailure(path: string, error: unknown): FlowError {
  * otherwise leave a file that nobody can open. Where only the file itself may be written, DuckDB makes it in place.
  */
 async function createFile(path: string): Promise<void> {
-  const beside = `${path}.${Deno.pid}.new`;
+  // A name that nobody else has: in two containers, processes that make the same file have the same number.
+  const beside = `${path}.${crypto.randomUUID()}.new`;
   const mayBeside = (["read", "write"] as const).every((name) => isGranted(name, beside));
-  if (mayBeside) await removeIfThere(beside);
   let instance: DuckDBInstance | undefined;
   try {
     instance = await DuckDBInstance.create(":memory:", { threads: "1" });
@@ -209,7 +210,7 @@ async function createFile(path: string): Promise<void> {
     throw openFailure(path, error);
   } finally {
     instance?.closeSync();
-    if (mayBeside) await removeIfThere(beside);
+    if (mayBeside) await removeFile(beside);
   }
 }
 
@@ -364,13 +365,5 @@ async function inQueue<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await result;
   } finally {
     if (queues.get(path) === settled) queues.delete(path);
-  }
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

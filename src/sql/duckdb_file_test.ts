@@ -35,6 +35,18 @@ async function run(code: string, ...flags: string[]): Promise<string> {
   return new TextDecoder().decode(output.stdout) + new TextDecoder().decode(output.stderr);
 }
 
+Deno.test("those who make a file at the same time do not take each other's half-made one", () =>
+  withDir(async (dir) => {
+    const makers = Array.from({ length: 8 }, () => openDuckdbFile(request(dir, "create")));
+    const files = await Promise.all(makers);
+    const session = await files[0]?.connect();
+    await session?.run(`CREATE TABLE ${FILE_DATABASE}.main.t AS SELECT 1 AS a`);
+    for (const file of files) await file.close();
+    const left = Array.from(Deno.readDirSync(dir), ({ name }) => name)
+      .filter((name) => name.startsWith("a.duckdb"));
+    assert.deepEqual(left, ["a.duckdb"]);
+  }));
+
 Deno.test("a file is opened once in a process, however it is called", () =>
   withDir(async (dir) => {
     const one = await openDuckdbFile(request(dir, "create"));

@@ -3,6 +3,7 @@ import { ROW_COLUMN } from "../core/batch.ts";
 import { FlowError } from "../core/error.ts";
 import type { Engine, PayloadRows, Session } from "../core/session.ts";
 import { createEngine } from "./engine.ts";
+import { DuckdbSession } from "./session.ts";
 
 async function withEngine(
   work: (engine: Engine, session: Session) => Promise<void>,
@@ -82,6 +83,31 @@ for (const [name, payloads] of Object.entries(INGEST_CASES)) {
       });
     }));
 }
+
+Deno.test("ingestPayloads lets go of everything when a row cannot be taken", () =>
+  withEngine(async (engine, session) => {
+    assert(session instanceof DuckdbSession);
+    const { connection } = session;
+    const appenders: { closed: boolean }[] = [];
+    const createAppender = connection.createAppender.bind(connection);
+    connection.createAppender = async (...args) => {
+      const appender = await createAppender(...args);
+      const state = { closed: false };
+      appenders.push(state);
+      const close = appender.closeSync.bind(appender);
+      appender.closeSync = () => {
+        close();
+        state.closed = true;
+      };
+      return appender;
+    };
+    const rows = payloadRows(["{}", "{}"]);
+    const headers = ["{}", 5 as unknown as string];
+    await assert.rejects(engine.ingestPayloads(session, "raw", { ...rows, headers }, "text"));
+    assert.deepEqual(appenders, [{ closed: true }]);
+    assert.deepEqual(await session.rows("SELECT table_name FROM duckdb_tables()"), []);
+    await engine.ingestPayloads(session, "raw", rows, "text");
+  }));
 
 Deno.test("ingestPayloads keeps bytes, keys, headers and partition names", () =>
   withEngine(async (engine, session) => {

@@ -259,15 +259,18 @@ async function createMetadata(
       `(${columns.map((column) => column.declaration).join(", ")})`,
   );
   const appender = await connection.createAppender(metaName);
-  const chunk = DuckDBDataChunk.create(columns.map((column) => column.type));
-  for (let from = 0; from < rows.count; from += CHUNK_ROWS) {
-    const length = Math.min(CHUNK_ROWS, rows.count - from);
-    chunk.reset();
-    chunk.rowCount = length;
-    columns.forEach((column, at) => column.fill(chunk.getColumnVector(at), from, length));
-    appender.appendDataChunk(chunk);
+  try {
+    const chunk = DuckDBDataChunk.create(columns.map((column) => column.type));
+    for (let from = 0; from < rows.count; from += CHUNK_ROWS) {
+      const length = Math.min(CHUNK_ROWS, rows.count - from);
+      chunk.reset();
+      chunk.rowCount = length;
+      columns.forEach((column, at) => column.fill(chunk.getColumnVector(at), from, length));
+      appender.appendDataChunk(chunk);
+    }
+  } finally {
+    appender.closeSync();
   }
-  appender.closeSync();
 }
 
 /** Copies a typed array into a vector of the same width. */

@@ -9,6 +9,7 @@ import { FlowError } from "../core/error.ts";
 import { type Column, quoteLiteral } from "../core/schema.ts";
 import type { Session, SqlValue } from "../core/session.ts";
 import { doubleText, floatText } from "./number_text.ts";
+import { removeFile } from "./remove_file.ts";
 import { toSqlError } from "./sql_error.ts";
 
 const READ_PIECE_BYTES = 1 << 20;
@@ -232,13 +233,5 @@ async function* readPieces(path: string): AsyncIterable<Uint8Array> {
     const length = await file.read(piece);
     if (length === null) return;
     yield piece.subarray(0, length);
-  }
-}
-
-async function removeFile(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

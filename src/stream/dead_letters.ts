@@ -1,9 +1,10 @@
 import { type RejectedRows, ROW_COLUMN, type SourceBatch } from "../core/batch.ts";
 import type { DeadLetter, DeadLetterStage } from "../core/dead_letter.ts";
 import { FlowError } from "../core/error.ts";
-import { quoteIdentifier } from "../core/schema.ts";
-import type { Session, SqlValue } from "../core/session.ts";
+import { isMetadataColumn, quoteIdentifier } from "../core/schema.ts";
+import type { Engine, Session, SqlValue } from "../core/session.ts";
 import type { OnError } from "../core/spec.ts";
+import { jsonRow } from "../formats/json_text.ts";
 
 /** Letters are made and handed over in pieces of this many rows. */
 const PIECE_ROWS = 1000;
@@ -30,32 +31,45 @@ export interface Refusal {
   readonly stage: DeadLetterStage;
   readonly rejected: RejectedRows;
   readonly source: SourceBatch;
+  /** The source itself could not read the rows: the table of the refusal holds their payloads too ({@link UnreadableRows}). */
+  readonly unreadable?: true;
 }
 
-interface LetterContext {
+/** What letters tell beside the row. */
+export interface LetterContext {
   readonly pipeline: string;
+  /** Which attempt failed, from 1. */
   readonly attempt: number;
   readonly failedAtMs: number;
 }
 
 /** The refused rows as dead letters, in pieces, in source order. */
 export async function* deadLettersOf(
+  engine: Engine,
   session: Session,
   refusal: Refusal,
   context: LetterContext,
 ): AsyncIterable<DeadLetter[]> {
-  for (let from = 0; from < refusal.rejected.count; from += PIECE_ROWS) {
-    const rows = await session.rows<LetterRow>(
-      `${letterQuery(refusal)} LIMIT ${PIECE_ROWS} OFFSET ${from}`,
-    );
-    if (rows.length === 0) return;
-    yield rows.map((row, at) => toLetter(row, from + at, refusal, context));
+  // Found and put in order once; the pieces are then ranges of this table.
+  const table = quoteIdentifier(engine.newName("letters"));
+  await session.run(`CREATE TABLE ${table} AS ${await letterQuery(session, refusal)}`);
+  try {
+    for (let from = 0;; from += PIECE_ROWS) {
+      const rows = await session.rows<LetterRow>(
+        `SELECT * FROM ${table} WHERE rowid >= ${from} AND rowid < ${from + PIECE_ROWS} ` +
+          "ORDER BY rowid",
+      );
+      if (rows.length === 0) return;
+      yield rows.map((row, at) => toLetter(row, from + at, refusal, context));
+    }
+  } finally {
+    await session.run(`DROP TABLE ${table}`);
   }
 }
 
 /** The error that ends a run because of a refused row; names topic, partition and offset of the first one. */
 export async function rejectionError(session: Session, refusal: Refusal): Promise<FlowError> {
-  const rows = await session.rows<LetterRow>(`${letterQuery(refusal)} LIMIT 1`);
+  const rows = await session.rows<LetterRow>(`${await letterQuery(session, refusal)} LIMIT 1`);
   const row = rows[0];
   const first = row === undefined ? undefined : toLetter(row, 0, refusal, {
     pipeline: "",
@@ -97,28 +111,42 @@ interface LetterRow {
   readonly key: string | null;
 }
 
-function letterQuery({ rejected, source }: Refusal): string {
+/** A query of {@link LetterRow}s in source order. */
+async function letterQuery(
+  session: Session,
+  { rejected, source, unreadable }: Refusal,
+): Promise<string> {
   const refused = quoteIdentifier(rejected.table);
   if (rejected.by === "row_json") {
     return `SELECT _error AS error, encode(_row_json) AS payload, NULL AS partition, NULL AS source_offset, ` +
       `NULL AS event_us, NULL AS key FROM ${refused}`;
   }
-  const raw = quoteIdentifier(source.table);
+  const raw = quoteIdentifier(unreadable === undefined ? source.table : rejected.table);
+  const holds = unreadable === undefined ? source.encoding : "json";
   const payload = {
-    json: "coalesce(s._undecodable, encode(s._payload))",
-    raw_bytes: "s._payload",
-    columns: "encode(to_json(s)::VARCHAR)",
-  }[source.encoding];
-  const key = source.encoding === "columns" ? "NULL" : "s._key";
-  return `SELECT r._error AS error, ${payload} AS payload, s._partition AS partition, ` +
+    json: () => Promise.resolve("coalesce(s._undecodable, encode(s._payload))"),
+    raw_bytes: () => Promise.resolve("s._payload"),
+    columns: async () => `encode(${await rowText(session, raw)})`,
+  }[holds];
+  const key = holds === "columns" ? "NULL" : "s._key";
+  return `SELECT r._error AS error, ${await payload()} AS payload, s._partition AS partition, ` +
     `s._offset AS source_offset, epoch_us(s._event_ts) AS event_us, ${key} AS key ` +
     `FROM ${refused} r JOIN ${raw} s USING (${ROW_COLUMN}) ORDER BY ${ROW_COLUMN}`;
+}
+
+/** The JSON text of a typed row: its own columns, without those that flow has put beside them. */
+async function rowText(session: Session, table: string): Promise<string> {
+  const columns = await session.describe(`SELECT * FROM ${table}`);
+  return jsonRow(
+    columns.filter(({ name }) => name !== ROW_COLUMN && !isMetadataColumn(name)),
+    "s",
+  );
 }
 
 function toLetter(
   row: LetterRow,
   index: number,
-  { stage, rejected, source }: Refusal,
+  { stage, rejected, source, unreadable }: Refusal,
   context: LetterContext,
 ): DeadLetter {
   const range = source.ranges[0];
@@ -138,7 +166,7 @@ function toLetter(
     attempt: context.attempt,
     failedAtMs: context.failedAtMs,
     eventTimeMicros: row.event_us,
-    payloadFormat: source.encoding,
+    payloadFormat: unreadable === undefined ? source.encoding : "raw_bytes",
     payload: row.payload,
     key: row.key,
   };

@@ -15,6 +15,8 @@ export interface WriteContext {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly observe: Observe;
+  /** Which attempt the run is at its first epoch, from 1. */
+  readonly attempt: number;
   /** Drop what is under way. */
   readonly now: AbortSignal;
 }
@@ -45,12 +47,15 @@ export class EpochWriter {
   readonly #context: WriteContext;
   readonly #session: Session;
   readonly #parts: WriteParts;
+  /** Attempts since the last commit, the present one included. */
+  #attempt: number;
 
   constructor(plan: StreamPlan, context: WriteContext, session: Session, parts: WriteParts) {
     this.#plan = plan;
     this.#context = context;
     this.#session = session;
     this.#parts = parts;
+    this.#attempt = context.attempt;
   }
 
   /**
@@ -92,8 +97,10 @@ export class EpochWriter {
         if (keeper !== -1) ledger.committed(keeper, ranges);
         failpoint("after_commit");
       }
+      this.#attempt = 1;
       return { written: written[0] ?? 0, ...routed };
     } catch (error) {
+      this.#attempt += 1;
       for (const target of begun) await target.sink.abort();
       throw error;
     } finally {
@@ -176,9 +183,9 @@ export class EpochWriter {
     const { spec, deadLetters } = this.#plan;
     let example = "";
     failpoint("before_dead_letters");
-    const pieces = deadLettersOf(this.#session, refusal, {
+    const pieces = deadLettersOf(this.#context.engine, this.#session, refusal, {
       pipeline: spec.name,
-      attempt: 1,
+      attempt: this.#attempt,
       failedAtMs: this.#context.clock.now(),
     });
     for await (const letters of pieces) {

@@ -114,8 +114,8 @@ export class BatchPreparer {
       refusals.push({
         stage: "decode",
         rejected: { table, count, by: "row_number" },
-        // The table of the unreadable rows holds their payloads too.
-        source: { ...batch, table, encoding: "json" },
+        source: batch,
+        unreadable: true,
       });
     }
     if (this.#transform === undefined) {

@@ -24,6 +24,8 @@ export interface StreamRunContext {
   readonly clock: Clock;
   readonly observe: Observe;
   readonly untilEnd: boolean;
+  /** Which attempt this run is at what is not committed yet, from 1. */
+  readonly attempt: number;
   /** Finish and commit what is under way, then end. */
   readonly drain: AbortSignal;
   /** Drop what is under way. */

@@ -4,6 +4,8 @@ import { previewPipeline } from "../../src/batch/preview.ts";
 import { runPipeline } from "../../src/batch/run_pipeline.ts";
 import { validatePipeline } from "../../src/batch/validate_pipeline.ts";
 import type { TargetRun } from "../../src/batch/run_target.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import type { Database } from "../../src/core/database.ts";
 import { FlowError } from "../../src/core/error.ts";
 import {
   availableKinds,
@@ -124,6 +126,57 @@ onEach("a pipeline that is being run elsewhere is refused", async (place, deps) 
   }
   assert.equal(await codeOf(runPipeline(spec, deps)), "none");
 });
+
+Deno.test("a COMMIT of which nobody can be asked is commit_unresolved, and nothing to try again", () =>
+  withScratch(async (scratchDir) => {
+    const place = await newPlace("sqlite", scratchDir);
+    let nowMs = 0;
+    const clock: Clock = {
+      now: () => nowMs,
+      monotonic: () => nowMs,
+      sleep: (ms) => {
+        nowMs += ms;
+        return Promise.resolve();
+      },
+    };
+    const gone = new FlowError("the connection broke", {
+      code: "database_unreachable",
+      domain: "external",
+      retryable: true,
+    });
+    await withSource(place, async () => {
+      const deps = dependencies(scratchDir, { clock });
+      let isAway = false;
+      const losing = {
+        ...place.database,
+        kind: place.kind,
+        dialect: place.database.dialect,
+        identity: place.database.identity,
+        connect: async (...args: Parameters<Database["connect"]>) => {
+          if (isAway) throw gone;
+          const session = await place.database.connect(...args);
+          return new Proxy(session, {
+            get(target, name) {
+              if (name === "commit") {
+                return () => {
+                  isAway = true;
+                  return Promise.reject(gone);
+                };
+              }
+              const value: unknown = Reflect.get(target, name);
+              return typeof value === "function" ? value.bind(target) : value;
+            },
+          });
+        },
+      };
+      const spec = batchSpec(place, "SELECT id, name FROM src", [batchTarget(place, TABLE)]);
+      await assert.rejects(
+        runPipeline(spec, { ...deps, openDatabase: () => losing }),
+        { code: "commit_unresolved", retryable: false },
+      );
+      assert.ok(nowMs >= 30_000, String(nowMs));
+    }, scratchDir);
+  }));
 
 onEach("statements before and after share the transaction", async (place, deps) => {
   await place.run("CREATE TABLE log (step INTEGER)");

@@ -49,6 +49,7 @@ async function runOrders(
       clock: systemClock,
       observe: (observation) => observed.push(observation),
       untilEnd: true,
+      attempt: 1,
       drain: (change.stop?.drain ?? new AbortController()).signal,
       now: (change.stop?.now ?? new AbortController()).signal,
       offsetStore: { load: () => Promise.resolve([]), save: () => Promise.resolve() },

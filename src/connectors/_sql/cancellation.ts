@@ -38,3 +38,18 @@ export async function within(limitMs: number, promise: Promise<unknown>): Promis
     clearTimeout(timer);
   }
 }
+
+/** Does the work, and calls `stop`, which makes it end early, when the signal is aborted meanwhile. */
+export async function stoppable<T>(
+  signal: AbortSignal,
+  stop: () => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

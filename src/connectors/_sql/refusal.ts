@@ -2,6 +2,7 @@ import { type Batch, type RejectedRows, ROW_COLUMN } from "../../core/batch.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import type { Engine, Session } from "../../core/session.ts";
 import { jsonRow } from "../../formats/json_text.ts";
+import { type FittedColumn, refusedRows } from "./row_fit.ts";
 
 /** A row that a target refused, by its {@link ROW_COLUMN}. */
 export interface RefusedRow {
@@ -10,9 +11,41 @@ export interface RefusedRow {
 }
 
 /**
+ * Writes the rows of a batch whose values fit the columns, and returns the others together with those that the target refuses, as one table that the caller
+ * owns; `undefined` when there are none.
+ *
+ * @param send writes the rows of the relation (quoted; it has {@link ROW_COLUMN}) that `fittingRows` lets through, and returns what the target refuses.
+ * `checked` is how many it does not let through.
+ */
+export async function writeFittingRows(
+  session: Session,
+  engine: Engine,
+  batch: Batch,
+  columns: readonly FittedColumn[],
+  send: (relation: string, checked: number) => Promise<readonly RefusedRow[]>,
+): Promise<RejectedRows | undefined> {
+  const numbered = await numberedRelation(session, engine, batch);
+  try {
+    const relation = quoteIdentifier(numbered.table);
+    const checked = await refusedRows(session, engine, relation, columns);
+    try {
+      const refused = await send(relation, checked?.count ?? 0);
+      return await rejectedRows(session, engine, batch, numbered.table, checked, refused);
+    } catch (error) {
+      if (checked !== undefined) {
+        await session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(checked.table)}`);
+      }
+      throw error;
+    }
+  } finally {
+    await numbered.drop();
+  }
+}
+
+/**
  * The batch with a row number: its own table, or a numbered copy where its rows have lost theirs.
  */
-export async function numberedRelation(
+async function numberedRelation(
   session: Session,
   engine: Engine,
   batch: Batch,
@@ -29,12 +62,11 @@ export async function numberedRelation(
 }
 
 /**
- * What a sink hands back: the rows that the engine's checks have refused (`_error`, {@link ROW_COLUMN}; taken over) and those that the
- * target has, as one table; `undefined` when there are none.
+ * The rows that the engine's checks have refused (`_error`, {@link ROW_COLUMN}; taken over) and those that the target has, as one table.
  *
  * @param numbered the batch's table or its numbered copy
  */
-export async function rejectedRows(
+async function rejectedRows(
   session: Session,
   engine: Engine,
   batch: Batch,

@@ -1,6 +1,7 @@
 import { FlowError } from "../../core/error.ts";
 import type { Session } from "../../core/session.ts";
 import { type DuckdbFile, type DuckdbFileRequest, openDuckdbFile } from "../../sql/duckdb_file.ts";
+import { removeFile } from "../../sql/remove_file.ts";
 
 /** A step of an epoch: statements on the file, which must give the same when they are run again from the same start. */
 export type Step = (session: Session) => Promise<void>;
@@ -88,11 +89,5 @@ export function breaksConstraint(error: unknown): error is FlowError {
 
 /** Removes a database file of the scratch directory with its log. */
 export async function removeDatabase(path: string): Promise<void> {
-  for (const part of [path, `${path}.wal`]) {
-    try {
-      await Deno.remove(part);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
+  for (const part of [path, `${path}.wal`]) await removeFile(part);
 }

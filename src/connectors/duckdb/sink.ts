@@ -1,12 +1,13 @@
 import type { Batch, RejectedRows } from "../../core/batch.ts";
 import type { TableRef } from "../../core/connector.ts";
 import type { DeadLetter } from "../../core/dead_letter.ts";
-import { FlowError } from "../../core/error.ts";
 import type { OffsetMove, StoredOffset } from "../../core/offset.ts";
 import type { TargetColumn } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
-import type { Sink, SinkContext, SinkTraits, WriteMode } from "../../core/sink.ts";
+import type { Sink, SinkContext } from "../../core/sink.ts";
 import { duckdbFileExists, openDuckdbFile } from "../../sql/duckdb_file.ts";
+import { stoppable } from "../_sql/cancellation.ts";
+import { epochTable, outOfOrder, TABLE_TRAITS, type TableLoad } from "../_sql/epoch_table.ts";
 import { deadLetterTable, insertDeadLetters } from "./dead_letters.ts";
 import { Epoch } from "./epoch.ts";
 import { fileFailure } from "./file_failure.ts";
@@ -15,14 +16,11 @@ import { type DuckdbTableName, readTable, tableName } from "./table.ts";
 import { TableWriter } from "./table_writer.ts";
 
 /** What a {@link DuckdbSink} is made from. */
-export interface DuckdbSinkOptions {
+export interface DuckdbSinkOptions extends TableLoad {
   readonly path: string;
   /** What DuckDB may use for the file, in MiB. */
   readonly maxMemoryMib: number | undefined;
   readonly table: TableRef;
-  readonly mode: WriteMode;
-  readonly keys: readonly string[];
-  readonly create: boolean;
 }
 
 /**
@@ -31,12 +29,7 @@ export interface DuckdbSinkOptions {
 export class DuckdbSink implements Sink {
   readonly targetId: string;
   readonly exclusiveFile: string;
-  readonly traits: SinkTraits = {
-    transactional: true,
-    modes: ["append", "merge"],
-    hasSchema: true,
-    keepsText: false,
-  };
+  readonly traits = TABLE_TRAITS;
   readonly #options: DuckdbSinkOptions;
   readonly #table: DuckdbTableName;
   #opened: { readonly context: SinkContext; readonly signal: AbortSignal } | undefined;
@@ -79,17 +72,14 @@ export class DuckdbSink implements Sink {
       });
     this.#epoch = epoch;
     this.#writer = new TableWriter({
+      ...epochTable(
+        context,
+        this.#options,
+        () => this.#written,
+        () => readOffsets(epoch.session, context.pipeline),
+      ),
       epoch,
-      engine: context.engine,
       table: this.#table,
-      mode: this.#options.mode,
-      keys: this.#options.keys,
-      create: this.#options.create,
-      known: async () =>
-        this.#written ||
-        (context.exactlyOnce && (await readOffsets(epoch.session, context.pipeline)).length > 0),
-      exactlyOnce: context.exactlyOnce,
-      notice: (message) => this.#notice(message),
     });
   }
 
@@ -99,19 +89,17 @@ export class DuckdbSink implements Sink {
     signal: AbortSignal,
   ): Promise<RejectedRows | undefined> {
     const epoch = this.#running();
-    signal.throwIfAborted();
     const stop = () => {
       session.interrupt();
       epoch.session.interrupt();
     };
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      return await this.#writer?.write(batch, session);
-    } catch (error) {
-      throw fileFailure(error, this.#options.path);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
+    return await stoppable(signal, stop, async () => {
+      try {
+        return await this.#writer?.write(batch, session);
+      } catch (error) {
+        throw fileFailure(error, this.#options.path);
+      }
+    });
   }
 
   async writeDeadLetters(table: string, letters: readonly DeadLetter[]): Promise<void> {
@@ -196,19 +184,12 @@ export class DuckdbSink implements Sink {
   }
 
   #context() {
-    if (this.#opened === undefined) throw outOfOrder("it is not open");
+    if (this.#opened === undefined) throw outOfOrder("duckdb", "it is not open");
     return this.#opened;
   }
 
   #running(): Epoch {
-    if (this.#epoch === undefined) throw outOfOrder("no epoch has begun");
+    if (this.#epoch === undefined) throw outOfOrder("duckdb", "no epoch has begun");
     return this.#epoch;
   }
-}
-
-function outOfOrder(reason: string): FlowError {
-  return new FlowError(`the duckdb target was called out of order: ${reason}`, {
-    code: "sink_out_of_order",
-    domain: "internal",
-  });
 }

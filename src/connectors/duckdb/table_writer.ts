@@ -1,11 +1,11 @@
 import type { Batch, RejectedRows } from "../../core/batch.ts";
 import type { Column } from "../../core/schema.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
-import type { Engine, Session } from "../../core/session.ts";
-import type { WriteMode } from "../../core/sink.ts";
+import type { Session } from "../../core/session.ts";
 import type { ColumnMap } from "../_sql/column_map.ts";
-import { numberedRelation, type RefusedRow, rejectedRows } from "../_sql/refusal.ts";
-import { fitColumn, type FittedColumn, refusedRows } from "../_sql/row_fit.ts";
+import type { EpochTable } from "../_sql/epoch_table.ts";
+import { type RefusedRow, writeFittingRows } from "../_sql/refusal.ts";
+import { fitColumn, type FittedColumn } from "../_sql/row_fit.ts";
 import { type ShapedTable, shapeTable, type TableShaper } from "../_sql/table_shape.ts";
 import { targetTypeMismatch } from "../_sql/target_error.ts";
 import {
@@ -30,19 +30,9 @@ import {
 import { type BrokenRow, findBroken, writeByHalves } from "./violations.ts";
 
 /** What a {@link TableWriter} works with. */
-export interface TableWriterOptions {
+export interface TableWriterOptions extends EpochTable {
   readonly epoch: Epoch;
-  readonly engine: Engine;
   readonly table: DuckdbTableName;
-  readonly mode: WriteMode;
-  readonly keys: readonly string[];
-  readonly create: boolean;
-  /** True when this pipeline has written to the target before: then new columns are added instead of refused. */
-  readonly known: () => Promise<boolean>;
-  /** The file keeps offsets; without them nobody knows what earlier runs have written. */
-  readonly exactlyOnce: boolean;
-  /** Tells of a change that a person wants to know of. */
-  readonly notice: (message: string) => void;
 }
 
 /** Writes batches into one table within one epoch. */
@@ -62,31 +52,19 @@ export class TableWriter {
 
   /** Writes what fits, returns what does not. The caller owns the returned table. */
   async write(batch: Batch, session: Session): Promise<RejectedRows | undefined> {
-    const { engine, mode } = this.#options;
+    const { engine, mode, epoch } = this.#options;
     const { table, map, keys } = await this.#shape(batch, session);
     const fitted = await this.#fit(session, map, keys);
-    const numbered = await numberedRelation(session, engine, batch);
-    try {
-      const relation = quoteIdentifier(numbered.table);
-      const checked = await refusedRows(session, engine, relation, fitted);
-      try {
-        const refused: RefusedRow[] = [];
-        if (checked === undefined || checked.count < batch.rows) {
-          const stage = await stageRows(session, engine, relation, fitted, mode, keys);
-          await this.#options.epoch.attach(stage.name, stage.path);
-          refused.push(...await this.#writeStage(table, stage));
-        }
-        this.#hasWritten = true;
-        return await rejectedRows(session, engine, batch, numbered.table, checked, refused);
-      } catch (error) {
-        if (checked !== undefined) {
-          await session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(checked.table)}`);
-        }
-        throw error;
+    return await writeFittingRows(session, engine, batch, fitted, async (relation, checked) => {
+      let refused: readonly RefusedRow[] = [];
+      if (checked < batch.rows) {
+        const stage = await stageRows(session, engine, relation, fitted, mode, keys);
+        await epoch.attach(stage.name, stage.path);
+        refused = await this.#writeStage(table, stage);
       }
-    } finally {
-      await numbered.drop();
-    }
+      this.#hasWritten = true;
+      return refused;
+    });
   }
 
   /** Makes the table, its columns, their types and the fields of its structs what the batch needs. */

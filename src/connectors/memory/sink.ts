@@ -1,18 +1,18 @@
 import { type Batch, type RejectedRows, ROW_COLUMN } from "../../core/batch.ts";
 import type { SinkRequest } from "../../core/connector.ts";
 import type { DeadLetter } from "../../core/dead_letter.ts";
-import { FlowError } from "../../core/error.ts";
 import { type OffsetMove, partitionKey, type StoredOffset } from "../../core/offset.ts";
 import { quoteIdentifier, type TargetColumn } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
-import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
+import type { Sink, SinkContext } from "../../core/sink.ts";
 import { jsonValue } from "../../formats/json_text.ts";
 import { castExpression } from "../_sql/cast.ts";
 import { mapColumns } from "../_sql/column_map.ts";
 import { mergeKeys, newTableKeys } from "../_sql/merge_keys.ts";
 import { assertUnfenced } from "../_sql/offset_fence.ts";
-import { numberedRelation, rejectedRows } from "../_sql/refusal.ts";
-import { fitColumn, type FittedColumn, fittingRows, refusedRows } from "../_sql/row_fit.ts";
+import { outOfOrder, TABLE_TRAITS } from "../_sql/epoch_table.ts";
+import { writeFittingRows } from "../_sql/refusal.ts";
+import { fitColumn, type FittedColumn, fittingRows } from "../_sql/row_fit.ts";
 import {
   targetColumnUnknown,
   targetTableMissing,
@@ -25,12 +25,7 @@ const READ_ROWS = 10_000;
 /** Tables of a {@link MemoryBroker}: transactional, with offsets, append and merge. */
 export class MemorySink implements Sink {
   readonly targetId: string;
-  readonly traits: SinkTraits = {
-    transactional: true,
-    modes: ["append", "merge"],
-    hasSchema: true,
-    keepsText: false,
-  };
+  readonly traits = TABLE_TRAITS;
   readonly #request: SinkRequest;
   readonly #broker: MemoryBroker;
   readonly #table: string;
@@ -77,31 +72,26 @@ export class MemorySink implements Sink {
     signal: AbortSignal,
   ): Promise<RejectedRows | undefined> {
     signal.throwIfAborted();
-    if (!this.#inEpoch) throw outOfOrder("no epoch has begun");
+    if (!this.#inEpoch) throw outOfOrder("memory", "no epoch has begun");
     await this.#broker.pass("write");
     const table = this.#tableFor(batch);
     const columns = this.#fit(batch, table);
     const { engine } = this.#opened();
-    const numbered = await numberedRelation(session, engine, batch);
-    try {
-      const relation = quoteIdentifier(numbered.table);
-      const refused = await refusedRows(session, engine, relation, columns);
+    return await writeFittingRows(session, engine, batch, columns, async (relation) => {
       await this.#store(table, columns, relation, session);
       this.#changed = table;
-      return await rejectedRows(session, engine, batch, numbered.table, refused, []);
-    } finally {
-      await numbered.drop();
-    }
+      return [];
+    });
   }
 
   writeDeadLetters(table: string, letters: readonly DeadLetter[]): Promise<void> {
-    if (!this.#inEpoch) return Promise.reject(outOfOrder("no epoch has begun"));
+    if (!this.#inEpoch) return Promise.reject(outOfOrder("memory", "no epoch has begun"));
     this.#letters.push(...letters.map((letter) => ({ table, letter })));
     return Promise.resolve();
   }
 
   async commit(moves: readonly OffsetMove[]): Promise<void> {
-    if (!this.#inEpoch) throw outOfOrder("no epoch has begun");
+    if (!this.#inEpoch) throw outOfOrder("memory", "no epoch has begun");
     const { exactlyOnce, pipeline } = this.#opened();
     await this.#broker.pass("commit");
     if (exactlyOnce) {
@@ -134,7 +124,7 @@ export class MemorySink implements Sink {
 
   #opened(): SinkContext {
     if (this.#context !== undefined) return this.#context;
-    throw outOfOrder("it is not open");
+    throw outOfOrder("memory", "it is not open");
   }
 
   #forgetEpoch(): void {
@@ -258,11 +248,4 @@ function targetColumn(name: string, type: string): TargetColumn {
     hasDefault: false,
     ...(kept === "JSON" ? { json: true } : {}),
   };
-}
-
-function outOfOrder(reason: string): FlowError {
-  return new FlowError(`the memory target was called out of order: ${reason}`, {
-    code: "sink_out_of_order",
-    domain: "internal",
-  });
 }

@@ -2,6 +2,7 @@ import type { TableRef } from "../../core/connector.ts";
 import type { Dialect, TypedExpression } from "../../core/database.ts";
 import type { Column, TargetColumn } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
+import { clockTime, monthAndDay, nearestFourDigitYear, utcTime } from "../../core/utc_time.ts";
 import { typeWithoutOrder } from "../../sql/dialect.ts";
 import { canonicalType } from "../../sql/exact_cast.ts";
 import { exactCast, normalized } from "./dialect_cast.ts";
@@ -140,13 +141,9 @@ function tableName(ref: TableRef): string {
 
 /** UTC as DATETIME(6) takes it: `2026-01-01 00:00:00.000001`. Years outside of 1 to 9999 do not exist there: the nearest time that does. */
 function timestampValue(micros: bigint): string {
-  const lowest = -62_135_596_800_000_000n;
-  const highest = 253_402_300_799_999_999n;
-  const held = micros < lowest ? lowest : micros > highest ? highest : micros;
-  const perSecond = 1_000_000n;
-  const fraction = ((held % perSecond) + perSecond) % perSecond;
-  const iso = new Date(Number((held - fraction) / 1000n)).toISOString();
-  return `${iso.slice(0, 10)} ${iso.slice(11, 19)}.${String(fraction).padStart(6, "0")}`;
+  const time = utcTime(nearestFourDigitYear(micros));
+  const year = String(time.year).padStart(4, "0");
+  return `${year}-${monthAndDay(time)} ${clockTime(time)}.${String(time.micro).padStart(6, "0")}`;
 }
 
 function typedParameter(placeholder: string, type: string): string {

@@ -54,6 +54,7 @@ const GONE = new Set([
   1226,
   1927,
 ]);
+/** Disk, memory, or a table's room: somebody may make some. */
 const FULL = new Set([1021, 1037, 1038, 1041, 1114, 1206]);
 /** Values and constraints; 1690, 1441 and 3140 come from expressions, the others from columns. */
 const VALUES = new Set([
@@ -165,7 +166,7 @@ function serverFailure(error: ServerError, doing: string, address: MysqlAddress)
   if (GONE.has(errno)) {
     return fail({ code: "database_unreachable", domain: "external", retryable: true });
   }
-  if (FULL.has(errno)) return fail({ code: "mysql_failed", domain: "external" });
+  if (FULL.has(errno)) return fail({ code: "mysql_failed", domain: "external", retryable: true });
   if (errno === 1690 && GUARD.test(text)) {
     const type = GUARD_TYPE.exec(text)?.[1];
     const shown = type === undefined

@@ -2,6 +2,7 @@ import type { RelationPiece } from "../../core/database.ts";
 import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Engine, SqlValue } from "../../core/session.ts";
+import { removeFile } from "../../sql/remove_file.ts";
 import type { MysqlConnection, RowStream } from "./connection.ts";
 import { mysqlDialect } from "./dialect.ts";
 
@@ -112,12 +113,6 @@ async function writePiece(
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-}
-
-async function removeFile(path: string): Promise<void> {
-  await Deno.remove(path).catch((error: unknown) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
 }
 
 interface Chunk {

@@ -17,6 +17,10 @@ import { toMysqlError } from "./mysql_error.ts";
 import { readPieces } from "./reader.ts";
 
 const CLOSE_WITHIN_MS = 2_000;
+/** A server that undoes many rows takes its time, and keeps the session's locks meanwhile. */
+const ROLLBACK_WITHIN_MS = 60_000;
+/** Whoever stops a run does not wait for that. */
+const STOPPED_ROLLBACK_WITHIN_MS = 2_000;
 
 /** A connection to MariaDB or MySQL, for declared pipelines. */
 export class MysqlSession implements DatabaseSession {
@@ -42,16 +46,17 @@ export class MysqlSession implements DatabaseSession {
     await this.#query("commit", "COMMIT");
   }
 
-  /** Also after an abort: then the signal does not stop it. A connection that is gone has rolled back by itself. */
+  /**
+   * Also after an abort: then the signal does not stop it. A connection that is gone has rolled back by itself, and one that does not answer in time is
+   * dropped: the server then rolls back.
+   */
   async rollback(): Promise<void> {
     if (!this.#inTransaction) return;
     this.#inTransaction = false;
     if (this.#connection.lost) return;
-    try {
-      await this.#connection.query("ROLLBACK");
-    } catch (error) {
-      throw toMysqlError(error, "roll back", this.#connection.address);
-    }
+    const done = this.#connection.query("ROLLBACK").then(() => true, () => false);
+    const limitMs = this.#signal.aborted ? STOPPED_ROLLBACK_WITHIN_MS : ROLLBACK_WITHIN_MS;
+    if (!await within(limitMs, done) || !await done) this.#connection.drop();
   }
 
   async run(sql: string, params: readonly SqlValue[] = []): Promise<number> {
@@ -120,7 +125,7 @@ export class MysqlSession implements DatabaseSession {
       if (own) await this.commit();
       return rows;
     } catch (error) {
-      if (own) await this.rollback().catch(() => this.#connection.drop());
+      if (own) await this.rollback();
       throw error;
     }
   }

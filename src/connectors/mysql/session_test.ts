@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { FlowError } from "../../core/error.ts";
 import type { TargetColumn } from "../../core/schema.ts";
 import { Secret } from "../../core/secret.ts";
+import type { MysqlConnection } from "./connection.ts";
 import { mysqlConnector } from "./connector.ts";
 import { openMysqlDatabase } from "./database.ts";
+import { MysqlSession } from "./session.ts";
 import { drain, serviceTest, type TestRig } from "./test_rig.ts";
 
 async function rejects(work: Promise<unknown>, code: string, message?: RegExp): Promise<void> {
@@ -31,6 +33,29 @@ async function keyed({ db }: TestRig): Promise<{ table: string; columns: TargetC
   const table = await db.table({ name: "k" });
   return { table: "`k`", columns: [...table?.columns ?? []] };
 }
+
+Deno.test("mysql: a rollback that nobody answers is given up by whoever stops, and the connection with it", async () => {
+  const asked: string[] = [];
+  let isDropped = false;
+  const silent = {
+    get lost() {
+      return isDropped;
+    },
+    query: (sql: string) => {
+      asked.push(sql);
+      return sql === "ROLLBACK" ? new Promise(() => {}) : Promise.resolve({});
+    },
+    drop: () => isDropped = true,
+  } as unknown as MysqlConnection;
+  const stop = new AbortController();
+  const session = new MysqlSession(silent, stop.signal);
+  await session.begin();
+  stop.abort(new Error("enough"));
+  await session.rollback();
+  await session.rollback();
+  assert.deepEqual(asked, ["START TRANSACTION WITH CONSISTENT SNAPSHOT", "ROLLBACK"]);
+  assert.ok(isDropped);
+});
 
 serviceTest("keys are exact: case and trailing spaces make other keys", async (rig) => {
   const into = await keyed(rig);

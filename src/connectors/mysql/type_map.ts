@@ -14,8 +14,9 @@ import {
 export const EXACT_COLLATION =
   "/*M! COLLATE utf8mb4_nopad_bin */ /*!80017 COLLATE utf8mb4_0900_bin */";
 
-/** Comments on columns that flow makes of types that MySQL has no own name for. */
+/** The comment on columns that flow makes for times with a zone, which MySQL has no own name for. */
 export const COMMENT_TIMESTAMPTZ = "flow:timestamptz";
+/** The same for UUIDs. */
 export const COMMENT_UUID = "flow:uuid";
 
 /** Longest text of a key where the definition gives none: three such columns fit one index of 3072 bytes. */

@@ -44,6 +44,7 @@ export const WIRE = {
   GEOMETRY: 255,
 } as const;
 
+/** The flag of a column without negative numbers, in its definition on the wire. */
 export const UNSIGNED_FLAG = 32;
 /** The character set of bytes. */
 export const BINARY_CHARSET = 63;

@@ -1,5 +1,6 @@
 import type { DeadLetter, DeadLetterSink } from "../../core/dead_letter.ts";
 import { FlowError } from "../../core/error.ts";
+import { isoTime } from "../../core/utc_time.ts";
 import { fileError } from "./byte_stream.ts";
 import { filePlace } from "./file_format.ts";
 
@@ -80,7 +81,7 @@ function letterJson(letter: DeadLetter): Record<string, string | number | null> 
     offset: exactNumber(letter.offset),
     attempt: letter.attempt,
     failed_at: new Date(letter.failedAtMs).toISOString(),
-    event_ts: micros === null ? null : new Date(Number(micros / 1000n)).toISOString(),
+    event_ts: micros === null ? null : isoTime(micros),
     key: letter.key,
     payload_format: letter.payloadFormat,
     ...payloadJson(letter.payload),

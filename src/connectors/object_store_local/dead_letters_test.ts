@@ -64,3 +64,21 @@ Deno.test("dead letters are lines of JSON at the end of a file", async () => {
   assert.deepEqual(JSON.parse(lines[3] ?? "").payload, null);
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("an event time of any size has a letter: a producer that writes nanoseconds must not stop the pipeline", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "flow_test_" });
+  const path = `${folder}/rows.jsonl`;
+  const letters = objectStoreLocalConnector.createDeadLetters?.({}, path);
+  await letters?.open(new AbortController().signal);
+  await letters?.write([
+    letter({ eventTimeMicros: 9_223_372_036_854_775_806n }),
+    letter({ eventTimeMicros: -9_223_372_022_400_000_000n }),
+  ]);
+  await letters?.close();
+  const lines = (await Deno.readTextFile(path)).trim().split("\n");
+  assert.deepEqual(lines.map((line) => JSON.parse(line).event_ts), [
+    "+294247-01-10T04:00:54.775Z",
+    "-290308-12-22T00:00:00.000Z",
+  ]);
+  await Deno.remove(folder, { recursive: true });
+});

@@ -39,6 +39,9 @@ export function isTableChange(error: unknown): boolean {
   return isServerError(error) && TABLE_CHANGES.has(error.code);
 }
 
+/** What the server cannot do, two rows of one statement for one key, a limit: it will say the same again. */
+const REFUSED_FOR_GOOD = /^(0A|21|54)/;
+
 const TABLE_CHANGES: ReadonlySet<string> = new Set([
   "42703",
   "42P01",
@@ -219,5 +222,5 @@ function classify(
     };
   }
   if (code.startsWith("42")) return { code: "postgres_statement_invalid", domain: "user" };
-  return { code: "postgres_failed", domain: "external" };
+  return { code: "postgres_failed", domain: "external", retryable: !REFUSED_FOR_GOOD.test(code) };
 }

@@ -5,7 +5,8 @@ import { FlowError } from "../../core/error.ts";
 import type { OffsetMove, StoredOffset } from "../../core/offset.ts";
 import type { Column, TargetColumn } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
-import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
+import type { Sink, SinkContext } from "../../core/sink.ts";
+import { TABLE_TRAITS } from "../_sql/epoch_table.ts";
 import { commitOutcome } from "../_sql/offset_fence.ts";
 import { type ShapedTable, shapeTable, type TableShaper } from "../_sql/table_shape.ts";
 import { type Doubt, doubtfulColumns, findWidenings, toldWidenings } from "../_sql/widening.ts";
@@ -47,12 +48,7 @@ interface CachedPlan {
 export class PostgresSink implements Sink {
   readonly targetId: string;
   readonly exclusiveTable: string;
-  readonly traits: SinkTraits = {
-    transactional: true,
-    modes: ["append", "merge"],
-    hasSchema: true,
-    keepsText: false,
-  };
+  readonly traits = TABLE_TRAITS;
   readonly #request: SinkRequest;
   readonly #table: TableRef;
   readonly #address: PostgresAddress;

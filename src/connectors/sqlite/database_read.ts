@@ -4,6 +4,7 @@ import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts
 import type { Engine, Session } from "../../core/session.ts";
 import { exactCast } from "../../sql/exact_cast.ts";
 import { withoutStatement } from "../../sql/sql_error.ts";
+import { removeFile } from "../../sql/remove_file.ts";
 import type { SqliteClient } from "./client.ts";
 import { numberedColumns } from "./database_columns.ts";
 import type { SqliteValue } from "./protocol.ts";
@@ -140,12 +141,4 @@ function unfit(error: unknown): never {
       cause: error,
     },
   );
-}
-
-async function removeFile(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -3,6 +3,7 @@ import type { Dialect, TypedExpression } from "../../core/database.ts";
 import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
+import { nearestFourDigitYear } from "../../core/utc_time.ts";
 import { duckdbDialect } from "../../sql/dialect.ts";
 import { sharedStatements } from "../../sql/dialect_statements.ts";
 import { canonicalType } from "../../sql/exact_cast.ts";
@@ -36,7 +37,8 @@ export const sqliteDialect: Dialect = {
     `flow_add_seconds(${expression.sql}, ${seconds}, ${
       quoteLiteral(canonicalType(expression.type))
     })`,
-  timestampValue: zonedText,
+  // Texts of other years do not sort among these.
+  timestampValue: (micros) => zonedText(nearestFourDigitYear(micros)),
   typedParameter,
   sortable: ({ sql, type }) =>
     /^(DATE|TIME|TIMESTAMP)/.test(canonicalType(type))

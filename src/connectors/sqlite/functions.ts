@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
+import { nearestFourDigitYear } from "../../core/utc_time.ts";
 import { doubleText } from "../../sql/number_text.ts";
 import { engineText, exactValue } from "./exact_value.ts";
 import type { SqliteValue } from "./protocol.ts";
-import { isOtherTime, localText, parseTime, zonedText } from "./time_text.ts";
+import { dateText, isOtherTime, localText, parseTime, zonedText } from "./time_text.ts";
 
 /** Arguments of `flow_encode` per call: SQLite takes 127 in a call. */
 export const ENCODED_VALUES_PER_CALL = 50;
@@ -117,7 +118,7 @@ function addSeconds(
     if (isOtherTime(given)) return given;
     throw new Error(`the value '${given.slice(0, 80)}' is no time`);
   }
-  const sum = micros + BigInt(Math.round(Number(seconds) * 1_000_000));
+  const sum = nearestFourDigitYear(micros + BigInt(Math.round(Number(seconds) * 1_000_000)));
   if (type === "TIMESTAMP") return localText(sum);
-  return type === "DATE" ? localText(sum).slice(0, 10) : zonedText(sum);
+  return type === "DATE" ? dateText(sum) : zonedText(sum);
 }

@@ -4,7 +4,9 @@ import { FlowError } from "../../core/error.ts";
 import type { OffsetMove, StoredOffset } from "../../core/offset.ts";
 import type { TargetColumn } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
-import type { Sink, SinkContext, SinkTraits, WriteMode } from "../../core/sink.ts";
+import type { Sink, SinkContext } from "../../core/sink.ts";
+import { stoppable } from "../_sql/cancellation.ts";
+import { epochTable, outOfOrder, TABLE_TRAITS, type TableLoad } from "../_sql/epoch_table.ts";
 import { SqliteClient } from "./client.ts";
 import { deadLetterTable, insertDeadLetters } from "./dead_letters.ts";
 import { moveOffsets, readOffsets } from "./offsets.ts";
@@ -12,13 +14,10 @@ import { readTable } from "./table.ts";
 import { TableWriter } from "./table_writer.ts";
 
 /** What a {@link SqliteSink} is made from. */
-export interface SqliteSinkOptions {
+export interface SqliteSinkOptions extends TableLoad {
   readonly path: string;
   /** A table of the schema `main`. */
   readonly table: string;
-  readonly mode: WriteMode;
-  readonly keys: readonly string[];
-  readonly create: boolean;
   /** How long a writer waits for another one; 10 s by default. */
   readonly busyMs?: number;
 }
@@ -27,12 +26,7 @@ export interface SqliteSinkOptions {
 export class SqliteSink implements Sink {
   readonly targetId: string;
   readonly exclusiveFile: string;
-  readonly traits: SinkTraits = {
-    transactional: true,
-    modes: ["append", "merge"],
-    hasSchema: true,
-    keepsText: false,
-  };
+  readonly traits = TABLE_TRAITS;
   readonly #options: SqliteSinkOptions;
   #context: SinkContext | undefined;
   #client: SqliteClient | undefined;
@@ -72,19 +66,15 @@ export class SqliteSink implements Sink {
     const { client, context } = this.#opened();
     // Taking the write lock now, and not with the first row, leaves nothing that could fail on another writer later.
     await client.call({ op: "query", sql: "BEGIN IMMEDIATE", params: [] });
-    const { table, mode, keys, create } = this.#options;
     this.#writer = new TableWriter({
+      ...epochTable(
+        context,
+        this.#options,
+        () => this.#written,
+        () => readOffsets(client, context.pipeline),
+      ),
       client,
-      engine: context.engine,
-      table,
-      mode,
-      keys,
-      create,
-      known: async () =>
-        this.#written ||
-        (context.exactlyOnce && (await readOffsets(client, context.pipeline)).length > 0),
-      exactlyOnce: context.exactlyOnce,
-      notice: (message) => context.observe({ kind: "notice", pipeline: context.pipeline, message }),
+      table: this.#options.table,
     });
   }
 
@@ -94,14 +84,11 @@ export class SqliteSink implements Sink {
     signal: AbortSignal,
   ): Promise<RejectedRows | undefined> {
     const writer = this.#running();
-    signal.throwIfAborted();
-    const stop = () => session.interrupt();
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      return await writer.write(batch, session, signal);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
+    return await stoppable(
+      signal,
+      () => session.interrupt(),
+      () => writer.write(batch, session, signal),
+    );
   }
 
   async writeDeadLetters(table: string, letters: readonly DeadLetter[]): Promise<void> {
@@ -169,13 +156,13 @@ export class SqliteSink implements Sink {
 
   #opened(): { readonly client: SqliteClient; readonly context: SinkContext } {
     if (this.#client === undefined || this.#context === undefined) {
-      throw outOfOrder("it is not open");
+      throw outOfOrder("sqlite", "it is not open");
     }
     return { client: this.#client, context: this.#context };
   }
 
   #running(): TableWriter {
-    if (this.#writer === undefined) throw outOfOrder("no epoch has begun");
+    if (this.#writer === undefined) throw outOfOrder("sqlite", "no epoch has begun");
     return this.#writer;
   }
 }
@@ -204,11 +191,4 @@ export async function requireFile(path: string): Promise<void> {
       details: { flag },
     });
   }
-}
-
-function outOfOrder(reason: string): FlowError {
-  return new FlowError(`the sqlite target was called out of order: ${reason}`, {
-    code: "sink_out_of_order",
-    domain: "internal",
-  });
 }

@@ -1,11 +1,10 @@
 import type { Batch, RejectedRows } from "../../core/batch.ts";
 import { FlowError } from "../../core/error.ts";
-import { type Column, quoteIdentifier } from "../../core/schema.ts";
-import type { Engine, Session } from "../../core/session.ts";
-import type { WriteMode } from "../../core/sink.ts";
+import type { Column } from "../../core/schema.ts";
+import type { Session } from "../../core/session.ts";
 import type { ColumnMap } from "../_sql/column_map.ts";
-import { numberedRelation, type RefusedRow, rejectedRows } from "../_sql/refusal.ts";
-import { refusedRows } from "../_sql/row_fit.ts";
+import type { EpochTable } from "../_sql/epoch_table.ts";
+import { type RefusedRow, writeFittingRows } from "../_sql/refusal.ts";
 import { shapeTable } from "../_sql/table_shape.ts";
 import { targetTypeMismatch } from "../_sql/target_error.ts";
 import { doubtfulColumns, findWidenings, toldWidenings } from "../_sql/widening.ts";
@@ -24,19 +23,9 @@ import { sqliteWidener, widenColumns } from "./widening.ts";
 import { type WireColumn, wireColumn } from "./wire.ts";
 
 /** What a {@link TableWriter} works with. */
-export interface TableWriterOptions {
+export interface TableWriterOptions extends EpochTable {
   readonly client: SqliteClient;
-  readonly engine: Engine;
   readonly table: string;
-  readonly mode: WriteMode;
-  readonly keys: readonly string[];
-  readonly create: boolean;
-  /** True when this pipeline has written to the target before: then new columns are added instead of refused. */
-  readonly known: () => Promise<boolean>;
-  /** The file keeps offsets; without them nobody knows what earlier runs have written. */
-  readonly exactlyOnce: boolean;
-  /** Tells of a change that a person wants to know of. */
-  readonly notice: (message: string) => void;
 }
 
 /** Writes batches into one table within one epoch. */
@@ -63,23 +52,11 @@ export class TableWriter {
     const { engine } = this.#options;
     const { map, keys } = await this.#shapeFor(batch, session);
     const columns = this.#wire(map, keys);
-    const numbered = await numberedRelation(session, engine, batch);
-    try {
-      const relation = quoteIdentifier(numbered.table);
-      const checked = await refusedRows(session, engine, relation, columns);
-      try {
-        const refused = await this.#send(session, relation, columns, keys, signal);
-        this.#hasWritten = true;
-        return await rejectedRows(session, engine, batch, numbered.table, checked, refused);
-      } catch (error) {
-        if (checked !== undefined) {
-          await session.run(`DROP TABLE IF EXISTS ${quoteIdentifier(checked.table)}`);
-        }
-        throw error;
-      }
-    } finally {
-      await numbered.drop();
-    }
+    return await writeFittingRows(session, engine, batch, columns, async (relation) => {
+      const refused = await this.#send(session, relation, columns, keys, signal);
+      this.#hasWritten = true;
+      return refused;
+    });
   }
 
   /** Makes the table, its columns and their types what the batch needs. */

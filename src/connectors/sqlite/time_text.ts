@@ -4,6 +4,14 @@
  * (`2026-01-31T12:00:00`), which sorts too. Years outside of 1 to 9999 stay in the engine's spelling (`12345-01-01 00:00:00+00`): exact,
  * but not in order.
  */
+import {
+  clockTime,
+  isFourDigitYear,
+  monthAndDay,
+  type UtcTime,
+  utcTime,
+} from "../../core/utc_time.ts";
+import { timestampText } from "../../sql/dialect.ts";
 
 const TIME =
   /^\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?)?\s*$/i;
@@ -40,24 +48,29 @@ export function isOtherTime(text: string): boolean {
 
 /** The form of TIMESTAMP WITH TIME ZONE. */
 export function zonedText(micros: bigint): string {
-  return `${dateText(micros)}T${clockText(micros)}.${digits(micros)}Z`;
+  if (!isFourDigitYear(micros)) return timestampText(micros);
+  const time = utcTime(micros);
+  return `${day(time)}T${clockTime(time)}.${digits(time)}Z`;
 }
 
 /** The form of TIMESTAMP. */
 export function localText(micros: bigint): string {
-  const fraction = digits(micros);
-  return `${dateText(micros)}T${clockText(micros)}${fraction === "000000" ? "" : `.${fraction}`}`;
+  if (!isFourDigitYear(micros)) return engineTimeText(micros);
+  const time = utcTime(micros);
+  return `${day(time)}T${clockTime(time)}${time.micro === 0 ? "" : `.${digits(time)}`}`;
 }
 
 /** The day, as DATE has it. */
 export function dateText(micros: bigint): string {
-  return wholeSeconds(micros).toISOString().slice(0, 10);
+  return isFourDigitYear(micros)
+    ? day(utcTime(micros))
+    : timestampText(micros).replace(/ [\d:.+]+$/, "");
 }
 
-/** The engine's spelling: `2026-01-31 12:00:00.5`. */
+/** The engine's spelling of a time without a zone: `2026-01-31 12:00:00.5`. */
 export function engineTimeText(micros: bigint): string {
-  const fraction = digits(micros).replace(/0+$/, "");
-  return `${dateText(micros)} ${clockText(micros)}${fraction === "" ? "" : `.${fraction}`}`;
+  const text = timestampText(micros).replace(/\+00$/, "");
+  return text.includes(".") ? text.replace(/0+$/, "") : text;
 }
 
 function zoneSeconds(zone: string): number {
@@ -66,18 +79,10 @@ function zoneSeconds(zone: string): number {
   return (Number(hours) * 3600 + Number(minutes) * 60) * (sign === "-" ? -1 : 1);
 }
 
-function clockText(micros: bigint): string {
-  return wholeSeconds(micros).toISOString().slice(11, 19);
+function day(time: UtcTime): string {
+  return `${String(time.year).padStart(4, "0")}-${monthAndDay(time)}`;
 }
 
-function digits(micros: bigint): string {
-  return String(fractionOf(micros)).padStart(6, "0");
-}
-
-function fractionOf(micros: bigint): bigint {
-  return ((micros % MICROS_PER_SECOND) + MICROS_PER_SECOND) % MICROS_PER_SECOND;
-}
-
-function wholeSeconds(micros: bigint): Date {
-  return new Date(Number((micros - fractionOf(micros)) / 1000n));
+function digits({ micro }: UtcTime): string {
+  return String(micro).padStart(6, "0");
 }
