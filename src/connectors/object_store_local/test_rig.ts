@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { SourceBatch } from "../../core/batch.ts";
-import { systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
 import type { Observation } from "../../core/observation.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import type { Engine, Session, SqlValue } from "../../core/session.ts";
@@ -132,6 +132,28 @@ export class FileRig {
     await this.engine.close();
     await Deno.remove(this.base.replace(/\/files$/, ""), { recursive: true });
   }
+}
+
+/** A position without what tells the file that it is in. */
+export function withoutSeal(position: string | undefined): string | undefined {
+  return position?.split(";").slice(0, 2).join(";");
+}
+
+/** The machine's time, except that waiting takes none: it is added to the time. */
+export function hastyClock(): Clock & { readonly waitedMs: number } {
+  let waitedMs = 0;
+  return {
+    get waitedMs() {
+      return waitedMs;
+    },
+    now: () => Date.now() + waitedMs,
+    monotonic: () => performance.now() + waitedMs,
+    sleep(durationMs, signal) {
+      signal?.throwIfAborted();
+      waitedMs += durationMs;
+      return Promise.resolve();
+    },
+  };
 }
 
 /** A test with a rig of its own. */
