@@ -6,10 +6,12 @@ import type { SourceContext } from "../../core/source.ts";
 import { BrokenFileError } from "./broken_file.ts";
 import { isUnchanged } from "./file_list.ts";
 import type { Filled, LastLine } from "./json_file.ts";
+import { JoinedParts } from "./joined_parts.ts";
 import { type OpenFile, openFile } from "./open_file.ts";
 import { jsonBatchRows, type SourceOptions } from "./options.ts";
 import { PayloadBuilder } from "./payload_builder.ts";
 import { refusedFile } from "./refused_file.ts";
+import type { TablePart } from "./table_file.ts";
 import type { TrackedFile } from "./tracked_file.ts";
 import type { TrackedFiles } from "./tracked_files.ts";
 
@@ -69,7 +71,7 @@ export class FileBatches {
         await this.#closeFile();
         return undefined;
       }
-      const batch = await this.#readFrom(file, signal);
+      const batch = isJson(file) ? await this.#jsonBatch(signal) : await this.#tableBatch(signal);
       if (batch !== undefined) return batch;
     }
   }
@@ -78,16 +80,6 @@ export class FileBatches {
     this.#closed = true;
     await this.#closeFile();
     await this.#session.close();
-  }
-
-  async #readFrom(file: TrackedFile, signal: AbortSignal): Promise<SourceBatch | undefined> {
-    if (isJson(file)) return await this.#jsonBatch(signal);
-    const { generation } = file;
-    try {
-      return await this.#tableBatch(file);
-    } catch (error) {
-      return await this.#refuse(file, generation, error);
-    }
   }
 
   /** The batch that refuses a broken file, `undefined` while the file is waited for. Throws every other error. */
@@ -190,31 +182,58 @@ export class FileBatches {
     this.#files.changed();
   }
 
-  async #tableBatch(file: TrackedFile): Promise<SourceBatch | undefined> {
-    const { maxBatchBytes, maxBatchRows } = this.#context;
-    const opened = await this.#openFile(file);
-    if (opened?.kind !== "table") return undefined;
-    const { generation, stored: from } = file;
-    const part = await opened.reader.next(maxBatchRows, maxBatchBytes);
-    if (part === undefined) {
-      if (file.generation === generation) file.exhausted();
+  /** One batch of CSV or Parquet files: a part of one, or all of several small ones with the same columns. */
+  async #tableBatch(signal: AbortSignal): Promise<SourceBatch | undefined> {
+    const { maxBatchBytes, maxBatchRows, maxBatchWaitMs, clock } = this.#context;
+    const parts = new JoinedParts(this.#session);
+    const read: ReadRange[] = [];
+    const handOverAt = clock.monotonic() + maxBatchWaitMs;
+    while (read.length === 0 || clock.monotonic() < handOverAt) {
+      const [rows, bytes] = [maxBatchRows - parts.records, maxBatchBytes - parts.bytes];
+      const file = this.#files.first();
+      if (rows <= 0 || bytes <= 0 || file === undefined || isJson(file) || signal.aborted) break;
+      const { generation, stored: from } = file;
+      let part: TablePart | undefined;
+      try {
+        const opened = await this.#openFile(file);
+        if (opened === undefined) continue;
+        if (opened.kind !== "table") break;
+        part = await opened.reader.next(rows, bytes);
+      } catch (error) {
+        // What was read of the files before is handed over first; the broken one comes up again.
+        if (error instanceof BrokenFileError && read.length > 0) break;
+        return await this.#refuse(file, generation, error);
+      }
+      if (part === undefined) {
+        if (file.generation === generation) file.exhausted();
+        await this.#closeFile();
+        continue;
+      }
+      // Somebody sought another position meanwhile, or the part is for the next batch: it is read again.
+      const fits = parts.fits(part) && (read.length === 0 || part.bytes <= bytes);
+      if (file.generation !== generation || !fits) {
+        await this.#drop(...tablesOf(part));
+        await this.#closeFile();
+        break;
+      }
+      await parts.add(part);
+      file.advance(part.position, part.atEnd);
+      read.push({ file, generation, from, to: file.stored ?? "" });
+      if (!part.atEnd) break;
       await this.#closeFile();
+    }
+    const joined = parts.tables();
+    if (joined === undefined) return undefined;
+    if (read.some(({ file, generation }) => file.generation !== generation)) {
+      await this.#drop(...tablesOf(joined));
+      this.#rewind(read);
       return undefined;
     }
-    if (file.generation !== generation) {
-      await this.#drop(part.table, ...part.unreadable === undefined ? [] : [part.unreadable.table]);
-      return undefined;
-    }
-    file.advance(part.position, part.atEnd);
-    if (part.atEnd) await this.#closeFile();
     return {
       sourceId: this.#sourceId,
-      table: part.table,
       encoding: "columns",
-      rows: part.rows,
-      bytes: part.bytes,
-      ranges: this.#ranges([{ file, from, to: file.stored ?? "" }]),
-      ...(part.unreadable === undefined ? {} : { unreadable: part.unreadable }),
+      ...joined,
+      ranges: this.#ranges(read),
     };
   }
 
@@ -250,6 +269,10 @@ export class FileBatches {
     this.#open = undefined;
     await open?.reader.close();
   }
+}
+
+function tablesOf(part: Pick<TablePart, "table" | "unreadable">): string[] {
+  return part.unreadable === undefined ? [part.table] : [part.table, part.unreadable.table];
 }
 
 function isJson(file: TrackedFile): boolean {

@@ -3,15 +3,6 @@ import { gzipSync } from "node:zlib";
 import type { StoredOffset } from "../../core/offset.ts";
 import { type FileRig, fileTest, hastyClock } from "./test_rig.ts";
 
-const YESTERDAY = new Date(Date.now() - 86_400_000);
-
-/** Puts a file whose time is `minutes` after yesterday's. */
-async function put(rig: FileRig, path: string, content: string | Uint8Array, minutes = 0) {
-  await rig.put(path, content);
-  const time = new Date(YESTERDAY.getTime() + minutes * 60_000);
-  await Deno.utime(`${rig.base}/${path}`, time, time);
-}
-
 /** A run to the end from what an earlier one stored: the rows (`path offset payload`), refusals, positions, and what was said. */
 async function run(rig: FileRig, query: string, stored: readonly StoredOffset[] = []) {
   const positions = new Map(stored.map(({ partition, position }) => [partition, position]));
@@ -57,12 +48,12 @@ for (
 ) {
   const what = `${path} of ${first.length} bytes by one of ${second.length}`;
   fileTest(`a file that was read and replaced is told, and not read (${what})`, async (rig) => {
-    await put(rig, path, first);
+    await rig.putOld(path, first);
     const before = await run(rig, path);
     assert.ok(before.rows.length > 0);
     const again = await run(rig, path, before.offsets);
     assert.deepEqual([again.rows, again.said], [[], []]);
-    await put(rig, path, second, 5);
+    await rig.putOld(path, second, 5);
     const { rows, refused, offsets, said } = await run(rig, path, before.offsets);
     assert.deepEqual([rows, refused], [[], 0]);
     assert.deepEqual(offsets, before.offsets);
@@ -74,7 +65,7 @@ for (
 fileTest("a replaced file is told in the midst of a run too, once", async (rig) => {
   for (const second of ['{"id":3}\n', '{"id":4}\n{"id":5}\n', '{"id":7}\n{"id":8}\n{"id":9}\n']) {
     const path = `a${second.length}.jsonl`;
-    await put(rig, path, '{"id":1}\n{"id":2}\n');
+    await rig.putOld(path, '{"id":1}\n{"id":2}\n');
     const source = await rig.source(path, {}, { untilEnd: false, clock: hastyClock() });
     const before = rig.notices.length;
     let rows = 0;
@@ -83,8 +74,8 @@ fileTest("a replaced file is told in the midst of a run too, once", async (rig) 
       rows += batch?.rows ?? 0;
       if (batch !== undefined) continue;
       idle += 1;
-      if (idle === 1) await put(rig, path, second, 5);
-      if (idle === 2) await put(rig, path, second, 6);
+      if (idle === 1) await rig.putOld(path, second, 5);
+      if (idle === 2) await rig.putOld(path, second, 6);
       if (idle === 4) break;
     }
     await source.close();
@@ -98,14 +89,14 @@ fileTest("a replaced file is told in the midst of a run too, once", async (rig) 
 fileTest("newline JSON that grew, or got another time, is the same file", async (rig) => {
   const long = `{"id":0,"x":"${"x".repeat(3000)}"}\n`;
   for (const first of ['{"id":1}\n', '{"id":1}', long]) {
-    await put(rig, "a.jsonl", first);
+    await rig.putOld("a.jsonl", first);
     let { rows, offsets } = await run(rig, "a.jsonl");
     assert.equal(rows.length, 1);
-    await put(rig, "a.jsonl", first, 5);
+    await rig.putOld("a.jsonl", first, 5);
     let said: string[];
     ({ rows, offsets, said } = await run(rig, "a.jsonl", offsets));
     assert.deepEqual([rows, said], [[], []]);
-    await put(rig, "a.jsonl", `${first.trim()}\n{"id":2}\n`, 10);
+    await rig.putOld("a.jsonl", `${first.trim()}\n{"id":2}\n`, 10);
     ({ rows, said } = await run(rig, "a.jsonl", offsets));
     const number = first.endsWith("\n") ? 1 : 2;
     assert.deepEqual([rows, said], [[`a.jsonl ${number} {"id":2}`], []]);
@@ -114,15 +105,15 @@ fileTest("newline JSON that grew, or got another time, is the same file", async 
 
 for (const [path, good] of [["a.csv.gz", "id\n1\n2\n"], ["a.jsonl.gz", '{"id":1}\n']] as const) {
   fileTest(`a file refused as a whole is read when it was mended (${path})`, async (rig) => {
-    await put(rig, path, "no archive");
+    await rig.putOld(path, "no archive");
     const broken = await run(rig, path);
     assert.deepEqual([broken.rows, broken.refused], [[], 1]);
     assert.equal((await run(rig, path, broken.offsets)).refused, 0);
     // Still broken, in another way.
-    await put(rig, path, "still none", 5);
+    await rig.putOld(path, "still none", 5);
     const still = await run(rig, path, broken.offsets);
     assert.deepEqual([still.rows, still.refused], [[], 1]);
-    await put(rig, path, gzipSync(good), 10);
+    await rig.putOld(path, gzipSync(good), 10);
     const mended = await run(rig, path, still.offsets);
     assert.deepEqual(mended.rows[0]?.startsWith(`${path} 0 `), true);
     assert.deepEqual([mended.refused, mended.said], [0, []]);
@@ -132,14 +123,14 @@ for (const [path, good] of [["a.csv.gz", "id\n1\n2\n"], ["a.jsonl.gz", '{"id":1}
 }
 
 fileTest("a file refused as a whole is read when it was mended while flow runs", async (rig) => {
-  await put(rig, "a.csv.gz", "no archive");
+  await rig.putOld("a.csv.gz", "no archive");
   const source = await rig.source("*", {}, { untilEnd: false, clock: hastyClock() });
   const ranges: (string | null)[] = [];
   for await (const batch of source.read(AbortSignal.timeout(20_000))) {
     if (batch === undefined) continue;
     ranges.push(batch.ranges[0]?.from ?? null, batch.ranges[0]?.to ?? "");
     if (batch.rows > 0) break;
-    await put(rig, "a.csv.gz", gzipSync("id\n1\n"), 5);
+    await rig.putOld("a.csv.gz", gzipSync("id\n1\n"), 5);
   }
   await source.close();
   assert.equal(ranges.length, 4);
@@ -149,20 +140,20 @@ fileTest("a file refused as a whole is read when it was mended while flow runs",
 fileTest("of a file that was refused in its midst, rows are not read again", async (rig) => {
   const lines = Array.from({ length: 5000 }, (_l, at) => `{"id":${at},"x":"${Math.sin(at)}"}`);
   const whole = gzipSync(lines.join("\n"));
-  await put(rig, "a.jsonl.gz", whole.subarray(0, whole.length >> 1));
+  await rig.putOld("a.jsonl.gz", whole.subarray(0, whole.length >> 1));
   const broken = await run(rig, "*");
   assert.ok(broken.rows.length > 0);
   assert.equal(broken.refused, 1);
-  await put(rig, "a.jsonl.gz", whole, 5);
+  await rig.putOld("a.jsonl.gz", whole, 5);
   const { rows, refused, said } = await run(rig, "*", broken.offsets);
   assert.deepEqual([rows, refused, said.length], [[], 0, 1]);
   assert.match(said[0] ?? "", CHANGED);
 });
 
 fileTest("many replaced files are told together", async (rig) => {
-  for (let at = 0; at < 9; at += 1) await put(rig, `a${at}.csv`, "id\n1\n");
+  for (let at = 0; at < 9; at += 1) await rig.putOld(`a${at}.csv`, "id\n1\n");
   const { offsets } = await run(rig, "*");
-  for (let at = 0; at < 9; at += 1) await put(rig, `a${at}.csv`, "id\n2\n", 5);
+  for (let at = 0; at < 9; at += 1) await rig.putOld(`a${at}.csv`, "id\n2\n", 5);
   const { rows, said } = await run(rig, "*", offsets);
   assert.deepEqual(rows, []);
   assert.equal(said.length, 1);

@@ -9,6 +9,8 @@ import type { Source, SourceContext } from "../../core/source.ts";
 import { createEngine } from "../../sql/engine.ts";
 import { objectStoreLocalConnector } from "./connector.ts";
 
+const START = new Date(Date.now() - 86_400_000);
+
 /** A base directory and an engine for one test. */
 export class FileRig {
   readonly base: string;
@@ -39,6 +41,13 @@ export class FileRig {
     await Deno.mkdir(folder, { recursive: true });
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await Deno.writeFile(`${this.base}/${path}`, bytes, { append });
+  }
+
+  /** Puts a file that has long been at rest: it is `minutes` younger than a day. */
+  async putOld(path: string, content: string | Uint8Array, minutes = 0): Promise<void> {
+    await this.put(path, content);
+    const time = new Date(START.getTime() + minutes * 60_000);
+    await Deno.utime(`${this.base}/${path}`, time, time);
   }
 
   async source(
