@@ -12,21 +12,32 @@ export interface OffsetStore {
 /** The file's format, so that a later flow can read what an earlier one wrote. */
 const FORMAT_VERSION = 1;
 
+/** The file is made anew once it holds this many positions that later ones have replaced, and more of them than of those that count. */
+const MOST_REPLACED = 1000;
+
 /**
- * Positions in a JSON file of the pipeline's own below `directory`, replaced as a whole (written beside it, synced, renamed): a crash
- * leaves the old or the new one.
+ * Positions in a file of the pipeline's own below `directory`. Its first line is JSON with all of them, as they were when it was made; each
+ * line behind it is the JSON of those that one batch moved. So what a batch costs does not grow with the number of partitions.
+ *
+ * The file is made beside its place, synced and renamed, and lines are added to its end and synced: a crash leaves what was there before, and
+ * perhaps a last line without its end, which does not count.
  */
 export class FileOffsetStore implements OffsetStore {
   readonly #directory: string;
   readonly #path: string;
   readonly #offsets = new Map<string, StoredOffset>();
+  /** Positions in the file, replaced ones among them; `undefined` when no line can be added to it. */
+  #written: number | undefined;
 
   constructor(directory: string, pipeline: string) {
     this.#directory = directory;
     this.#path = `${directory}/${encodeURIComponent(pipeline)}.json`;
   }
 
+  /** @throws FlowError `offset_store_invalid` */
   async load(): Promise<readonly StoredOffset[]> {
+    this.#offsets.clear();
+    this.#written = undefined;
     let text: string;
     try {
       text = await Deno.readTextFile(this.#path);
@@ -34,47 +45,74 @@ export class FileOffsetStore implements OffsetStore {
       if (error instanceof Deno.errors.NotFound) return [];
       throw error;
     }
-    const stored = parseOffsets(text, this.#path);
-    this.#offsets.clear();
-    for (const offset of stored) this.#offsets.set(partitionKey(offset), offset);
-    return stored;
+    const [first = "", ...lines] = text.split("\n");
+    // Behind the last line end: nothing, or a line that was not written to its end.
+    const torn = lines.pop();
+    let written = this.#take(parse(first, this.#path, wholeOffsets));
+    for (const line of lines) written += this.#take(parse(line, this.#path, offsetList));
+    if (torn === "") this.#written = written;
+    return [...this.#offsets.values()];
   }
 
   async save(ranges: readonly OffsetRange[]): Promise<void> {
-    for (const { sourceId, partition, to } of ranges) {
-      this.#offsets.set(partitionKey({ sourceId, partition }), {
-        sourceId,
-        partition,
-        position: to,
-      });
+    const moved = ranges.map(({ sourceId, partition, to }) => ({
+      sourceId,
+      partition,
+      position: to,
+    }));
+    this.#take(moved);
+    const written = this.#written;
+    const live = this.#offsets.size;
+    // Until the line is durable nothing is known of the file's end.
+    this.#written = undefined;
+    if (written === undefined || written + moved.length > 2 * live + MOST_REPLACED) {
+      await this.#replace();
+      this.#written = live;
+    } else {
+      await this.#append(moved);
+      this.#written = written + moved.length;
     }
+  }
+
+  #take(offsets: readonly StoredOffset[]): number {
+    for (const offset of offsets) this.#offsets.set(partitionKey(offset), offset);
+    return offsets.length;
+  }
+
+  async #append(offsets: readonly StoredOffset[]): Promise<void> {
+    // Opened each time: another process of the pipeline may have put a new file in its place.
+    using file = await Deno.open(this.#path, { append: true });
+    await writeLine(file, offsets);
+    await file.syncData();
+  }
+
+  async #replace(): Promise<void> {
     await Deno.mkdir(this.#directory, { recursive: true });
     const beside = `${this.#path}.tmp`;
-    const text = JSON.stringify({ version: FORMAT_VERSION, offsets: [...this.#offsets.values()] });
     {
       using file = await Deno.open(beside, { write: true, create: true, truncate: true });
-      const bytes = new TextEncoder().encode(text);
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await writeLine(file, { version: FORMAT_VERSION, offsets: [...this.#offsets.values()] });
       await file.sync();
     }
     await Deno.rename(beside, this.#path);
+    // The new name is durable when its directory is.
+    using folder = await Deno.open(this.#directory, { read: true });
+    await folder.sync();
   }
 }
 
-function parseOffsets(text: string, path: string): StoredOffset[] {
+async function writeLine(file: Deno.FsFile, value: unknown): Promise<void> {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+function parse(
+  text: string,
+  path: string,
+  read: (data: unknown) => StoredOffset[],
+): StoredOffset[] {
   try {
-    const data = JSON.parse(text) as { version?: unknown; offsets?: unknown };
-    if (data.version !== FORMAT_VERSION || !Array.isArray(data.offsets)) {
-      throw new TypeError(`version ${String(data.version)}`);
-    }
-    return data.offsets.map((offset: Record<string, unknown>) => {
-      const { sourceId, partition, position } = offset;
-      if (
-        typeof sourceId !== "string" || typeof partition !== "string" ||
-        typeof position !== "string"
-      ) throw new TypeError("an entry without sourceId, partition or position");
-      return { sourceId, partition, position };
-    });
+    return read(JSON.parse(text));
   } catch (cause) {
     throw new FlowError(`cannot read the stored positions in '${path}': not in a known format`, {
       code: "offset_store_invalid",
@@ -83,4 +121,22 @@ function parseOffsets(text: string, path: string): StoredOffset[] {
       cause,
     });
   }
+}
+
+function wholeOffsets(data: unknown): StoredOffset[] {
+  const { version, offsets } = data as { version?: unknown; offsets?: unknown };
+  if (version !== FORMAT_VERSION) throw new TypeError(`version ${String(version)}`);
+  return offsetList(offsets);
+}
+
+function offsetList(data: unknown): StoredOffset[] {
+  if (!Array.isArray(data)) throw new TypeError("no list of offsets");
+  return data.map((offset: Record<string, unknown>) => {
+    const { sourceId, partition, position } = offset;
+    if (
+      typeof sourceId !== "string" || typeof partition !== "string" ||
+      typeof position !== "string"
+    ) throw new TypeError("an entry without sourceId, partition or position");
+    return { sourceId, partition, position };
+  });
 }

@@ -44,8 +44,8 @@ async function putFiles(cwd: string): Promise<void> {
   }
 }
 
-function query(cwd: string, sql: string): Record<string, unknown>[] {
-  const database = new DatabaseSync(`${cwd}/events.db`);
+function query(cwd: string, sql: string, file = "events.db"): Record<string, unknown>[] {
+  const database = new DatabaseSync(`${cwd}/${file}`);
   try {
     return database.prepare(sql).all().map((row) => ({ ...row }));
   } finally {
@@ -109,6 +109,61 @@ testEach("a broken file ends a pipeline without dead letters, and is named", asy
     );
   });
 });
+
+const TWO_TARGETS = `pipeline_name = "events"
+source_query = "*"
+dead_letter_file = "letters.jsonl"
+
+[source]
+kind = "object_store_local"
+path = "in"
+poll_interval_ms = 100
+
+[[targets]]
+kind = "sqlite"
+path = "events.db"
+[targets.table]
+name = "events"
+
+[[targets]]
+kind = "sqlite"
+path = "others.db"
+[targets.table]
+name = "events"
+`;
+
+testEach(
+  "a refused file that was mended comes once into each target, also with kills",
+  async (program) => {
+    await inDirectory({ "p.toml": TWO_TARGETS }, async (cwd) => {
+      await Deno.mkdir(`${cwd}/in`);
+      const put = async (content: string | Uint8Array, day: number) => {
+        const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+        await Deno.writeFile(`${cwd}/in/a.jsonl.gz`, bytes);
+        await Deno.utime(`${cwd}/in/a.jsonl.gz`, 86_400 * day, 86_400 * day);
+      };
+      const args = ["consume", "p.toml", "--until-end"];
+      await put("no archive", 1);
+      assert.equal((await flow(program, args, { cwd })).code, 0);
+      assert.equal((await Deno.readTextFile(`${cwd}/letters.jsonl`)).trim().split("\n").length, 1);
+      await put(gzipSync('{"id":1}\n{"id":2}\n'), 2);
+      for (const failpoint of ["after_commit:1", "after_commit:1", "before_acknowledge:1"]) {
+        await flow(program, args, { cwd, env: { FLOW_FAILPOINT: failpoint } });
+      }
+      const { code, stderr } = await flow(program, args, { cwd });
+      assert.equal(code, 0, stderr);
+      for (const file of ["events.db", "others.db"]) {
+        const rows = query(
+          cwd,
+          "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM events",
+          file,
+        );
+        assert.deepEqual(rows, [{ n: 2, ids: 2 }], file);
+      }
+      assert.equal((await Deno.readTextFile(`${cwd}/letters.jsonl`)).trim().split("\n").length, 1);
+    });
+  },
+);
 
 const FAN_IN = `pipeline_name = "events"
 dead_letter_file = "letters.jsonl"

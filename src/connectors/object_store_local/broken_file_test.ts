@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { SourceBatch } from "../../core/batch.ts";
-import type { Clock } from "../../core/clock.ts";
 import { FlowError } from "../../core/error.ts";
 import type { StoredOffset } from "../../core/offset.ts";
 import { engineFault, isArchiveFault } from "./broken_file.ts";
-import { type FileRig, fileTest } from "./test_rig.ts";
+import { type FileRig, fileTest, hastyClock, withoutSeal } from "./test_rig.ts";
 import { BROKEN_AFTER_REST_MS } from "./tracked_file.ts";
 
 const text = (content: string) => new TextEncoder().encode(content);
@@ -13,23 +12,6 @@ const text = (content: string) => new TextEncoder().encode(content);
 /** Lines whose text does not pack well, so that an archive of them is read in several pieces. */
 function lines(count: number): string[] {
   return Array.from({ length: count }, (_l, at) => `{"id":${at},"x":"${Math.sin(at)}"}`);
-}
-
-/** The machine's time, except that waiting takes none: it is added to the time. */
-function hastyClock(): Clock & { readonly waitedMs: number } {
-  let waitedMs = 0;
-  return {
-    get waitedMs() {
-      return waitedMs;
-    },
-    now: () => Date.now() + waitedMs,
-    monotonic: () => performance.now() + waitedMs,
-    sleep(durationMs, signal) {
-      signal?.throwIfAborted();
-      waitedMs += durationMs;
-      return Promise.resolve();
-    },
-  };
 }
 
 /** A refused row of a batch. */
@@ -133,8 +115,9 @@ fileTest("a broken file is one refused row, the files around it are read", async
     assert.match(error, reasons[at] ?? /^$/);
     assert.equal(payload, partition);
   }
-  assert.equal(offsets.find(({ partition }) => partition === "b.parquet")?.position, "1;done");
-  // It is not read again, whatever becomes of it.
+  const refusedAt = offsets.find(({ partition }) => partition === "b.parquet")?.position;
+  assert.equal(withoutSeal(refusedAt), "0;done");
+  // It is not read again as long as it stays as it is.
   const again = await readAll(rig, "", offsets);
   assert.deepEqual(again.batches, []);
   assert.deepEqual(await Array.fromAsync(Deno.readDir(rig.engine.scratchDir)), []);
@@ -167,7 +150,7 @@ for (const [kind, header] of [["jsonl", ""], ["csv", "id,x\n"]] as const) {
         new RegExp(`from row ${read} on, cannot be read`),
       );
       const end = whole.offsets.find(({ partition }) => partition === path);
-      assert.equal(end?.position, `${read + 1};done`);
+      assert.equal(withoutSeal(end?.position), `${read + 1};done`);
       // A kill may come after any batch: the next run goes on from there and comes to the same rows and the same refusal.
       for (const { ranges, unreadable } of whole.batches) {
         const [range] = ranges;

@@ -2,6 +2,7 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { describeError, FlowError } from "../../core/error.ts";
 import { ArchiveCutError, BrokenFileError, isArchiveFault } from "./broken_file.ts";
 import type { Compression } from "./file_format.ts";
+import { headSeal, SEALED_BYTES } from "./position.ts";
 import { ZstdFrames } from "./zstd_frames.ts";
 
 const CHUNK_BYTES = 256 * 1024;
@@ -14,27 +15,48 @@ export class ByteStream {
   readonly #file: Deno.FsFile;
   readonly #chunks: AsyncIterator<Uint8Array>;
   #skip: number;
+  /** The content's first bytes, as far as they were read: only of a file that is not compressed. */
+  #head: Uint8Array = new Uint8Array(0);
+  readonly #isPlain: boolean;
+  /** Where the next chunk starts. */
+  #at = 0;
   #closed = false;
 
-  private constructor(path: string, file: Deno.FsFile, compression: Compression, skip: number) {
+  private constructor(
+    path: string,
+    file: Deno.FsFile,
+    compression: Compression,
+    skip: number,
+    chunkBytes: number,
+  ) {
     this.#path = path;
     this.#file = file;
     this.#skip = skip;
+    this.#isPlain = compression === "none";
     this.#chunks = compression === "none"
-      ? fileChunks(file, CHUNK_BYTES)
+      ? fileChunks(file, chunkBytes)
       : unpacked(file, compression)[Symbol.asyncIterator]();
   }
 
   /**
    * Opens the file so that the first byte read is number `from` of its uncompressed content.
    *
+   * @param size how large the file is, about: a small one is read in a small piece
    * @throws FlowError `file_unreadable`
    */
-  static async open(path: string, compression: Compression, from: number): Promise<ByteStream> {
+  static async open(
+    path: string,
+    compression: Compression,
+    from: number,
+    size = CHUNK_BYTES,
+  ): Promise<ByteStream> {
     try {
       const file = await Deno.open(path, { read: true });
-      if (compression === "none") await file.seek(from, Deno.SeekMode.Start);
-      return new ByteStream(path, file, compression, compression === "none" ? 0 : from);
+      if (compression !== "none") return new ByteStream(path, file, compression, from, CHUNK_BYTES);
+      const chunkBytes = Math.max(SEALED_BYTES, Math.min(CHUNK_BYTES, size + 1));
+      const stream = new ByteStream(path, file, compression, 0, chunkBytes);
+      if (from > 0) await stream.#seek(from);
+      return stream;
     } catch (error) {
       throw fileError(path, error);
     }
@@ -51,6 +73,7 @@ export class ByteStream {
       for (;;) {
         const { value, done } = await this.#chunks.next();
         if (done) return undefined;
+        if (this.#isPlain) this.#keepHead(value);
         if (this.#skip >= value.length) {
           this.#skip -= value.length;
           continue;
@@ -64,6 +87,35 @@ export class ByteStream {
         ? new BrokenFileError(this.#path, error.message, { cause: error })
         : fileError(this.#path, error);
     }
+  }
+
+  async #seek(from: number): Promise<void> {
+    const head = new Uint8Array(SEALED_BYTES);
+    let length = 0;
+    for (let read: number | null = 0; read !== null && length < SEALED_BYTES;) {
+      read = await this.#file.read(head.subarray(length));
+      length += read ?? 0;
+    }
+    this.#head = head.subarray(0, length);
+    this.#at = await this.#file.seek(from, Deno.SeekMode.Start);
+  }
+
+  /** Files grow: the head may come in several chunks. */
+  #keepHead(chunk: Uint8Array): void {
+    const { length } = this.#head;
+    if (length < SEALED_BYTES && this.#at <= length) {
+      const more = chunk.subarray(length - this.#at, SEALED_BYTES - this.#at);
+      const head = new Uint8Array(length + more.length);
+      head.set(this.#head);
+      head.set(more, length);
+      this.#head = head;
+    }
+    this.#at += chunk.length;
+  }
+
+  /** The seal of the content up to byte `to`; `undefined` for compressed files, whose content never changes in its place. */
+  seal(to: number): string | undefined {
+    return this.#isPlain ? headSeal(this.#head, to) : undefined;
   }
 
   async close(): Promise<void> {
@@ -100,23 +152,32 @@ async function* unpacked(
   const ready: Uint8Array[] = [];
   let failure: unknown;
   unpacker.on("data", (chunk: Uint8Array) => ready.push(chunk));
-  const over = new Promise<void>((resolve) => {
-    unpacker.once("end", resolve);
-    unpacker.once("error", (error: unknown) => {
-      failure = error;
-      resolve();
-    });
+  // One promise for each step, which whatever comes first resolves: a chunk was taken, or all is over.
+  let wake = () => {};
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+    wake();
+  };
+  unpacker.once("end", over);
+  unpacker.once("error", (error: unknown) => {
+    failure = error;
+    over();
   });
+  const step = (begin: () => void) =>
+    new Promise<void>((resolve) => {
+      wake = resolve;
+      if (isOver) resolve();
+      else begin();
+    });
   try {
     for await (const chunk of fileChunksCopied(file)) {
-      const taken = new Promise<void>((resolve) => unpacker.write(chunk, () => resolve()));
-      await Promise.race([taken, over]);
+      await step(() => unpacker.write(chunk, () => wake()));
       frames?.add(chunk);
       yield* ready.splice(0);
       if (failure !== undefined) throw failure;
     }
-    unpacker.end();
-    await over;
+    await step(() => unpacker.end());
     yield* ready.splice(0);
     if (failure !== undefined) throw failure;
     if (frames?.isWhole === false) throw new ArchiveCutError();

@@ -119,6 +119,7 @@ export class CsvFileReader implements TableFileReader {
       this.#row += count;
       return {
         table,
+        shape: JSON.stringify([this.#names, this.#types.map((type) => type ?? "VARCHAR")]),
         rows: count - bad.length,
         bytes: piece.bytes.length,
         ...(unreadable === undefined ? {} : { unreadable }),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fileTest } from "./test_rig.ts";
+import { fileTest, withoutSeal } from "./test_rig.ts";
 
 fileTest("CSV columns get the narrowest type that keeps every value exactly", async (rig) => {
   const columns: Record<string, [string, string][]> = {
@@ -67,7 +67,7 @@ fileTest("broken CSV records are unreadable rows, all others are there", async (
   assert.deepEqual([...(bad[3]?.["u"] as Uint8Array)], [0x36, 0x2c, 0xff]);
   assert.match(String(bad[0]?.["e"]), /Columns/);
   assert.match(String(bad[4]?.["e"]), /quote is not closed/);
-  assert.deepEqual(batch.ranges.map(({ to }) => to), ["8;done"]);
+  assert.deepEqual(batch.ranges.map(({ to }) => withoutSeal(to)), ["8;done"]);
 });
 
 fileTest("bad records far apart keep the offsets of the good ones right", async (rig) => {

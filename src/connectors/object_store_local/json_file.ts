@@ -81,7 +81,7 @@ export class JsonFileReader {
   readonly #spans = newSpans(SPANS);
   /** Rows below this number are passed over: the position told the row only. */
   readonly #firstRow: number;
-  #buffer = new Uint8Array(512 * 1024);
+  #buffer = new Uint8Array(0);
   #from = 0;
   #to = 0;
   /** Number of the buffer's first byte within the file. */
@@ -109,10 +109,11 @@ export class JsonFileReader {
     compression: Compression,
     layout: JsonLayout,
     position: FilePosition,
+    size: number,
   ): Promise<JsonFileReader> {
     const from = position.bytes ?? 0;
     const row = position.bytes === undefined ? 0 : position.rows;
-    const stream = await ByteStream.open(path, compression, from);
+    const stream = await ByteStream.open(path, compression, from, size);
     const scanner = layout === "lines"
       ? new LineScanner(row)
       : new ValueScanner(row, layout === "array", from > 0);
@@ -143,8 +144,17 @@ export class JsonFileReader {
         if (error !== this.#reads.fault || builder.count === before) throw error;
       });
     }
-    const position = { rows: this.#nextRow(), bytes: this.#base + this.#from, done: false };
+    const bytes = this.#base + this.#from;
+    const seal = this.#stream.seal(bytes);
+    const sealed = seal === undefined ? {} : { seal };
+    const position = { rows: this.#nextRow(), bytes, done: false, ...sealed };
     return { position, atEnd: full ? await this.#onlyBlanksFollow() : this.#ended };
+  }
+
+  /** True unless the position's seal tells that it is in another file than this one. */
+  isInSealed({ bytes, seal }: FilePosition): boolean {
+    const own = bytes === undefined ? undefined : this.#stream.seal(bytes);
+    return seal === undefined || own === undefined || own === seal;
   }
 
   close(): Promise<void> {
@@ -210,7 +220,7 @@ export class JsonFileReader {
       const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
       larger.set(this.#buffer.subarray(this.#from, this.#to));
       this.#buffer = larger;
-    } else this.#buffer.copyWithin(0, this.#from, this.#to);
+    } else if (this.#from > 0) this.#buffer.copyWithin(0, this.#from, this.#to);
     this.#buffer.set(chunk, kept);
     this.#base += this.#from;
     this.#from = 0;

@@ -35,6 +35,12 @@ export async function openFile(
     return { kind: "table", file, reader };
   }
   file.layout ??= await jsonLayout(realPath, compression);
-  const reader = await JsonFileReader.open(realPath, compression, file.layout, position);
+  const reader = await JsonFileReader.open(
+    realPath,
+    compression,
+    file.layout,
+    position,
+    file.found.size,
+  );
   return { kind: "json", file, reader };
 }

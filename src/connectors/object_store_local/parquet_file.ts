@@ -121,6 +121,7 @@ export class ParquetFileReader implements TableFileReader {
     this.#row = to;
     return {
       table,
+      shape: JSON.stringify(this.#columns),
       rows: to - from,
       bytes: Math.round((to - from) * this.#rowBytes),
       position: { rows: to, done: false },

@@ -32,7 +32,8 @@ export function newSpans(rows: number): RowSpans {
 export class PayloadBuilder {
   readonly #maxRows: number;
   readonly #maxBytes: number;
-  readonly #names: string[] = [];
+  /** The numbers of the partitions, in their order. */
+  readonly #numbers = new Map<string, number>();
   #payload: Uint8Array;
   #starts = new Int32Array(1024);
   #ends = new Int32Array(1024);
@@ -70,8 +71,9 @@ export class PayloadBuilder {
 
   /** The number under which rows of this partition are added. */
   partition(name: string): number {
-    const known = this.#names.indexOf(name);
-    return known === -1 ? this.#names.push(name) - 1 : known;
+    const number = this.#numbers.get(name) ?? this.#numbers.size;
+    this.#numbers.set(name, number);
+    return number;
   }
 
   /**
@@ -108,7 +110,7 @@ export class PayloadBuilder {
       starts: this.#starts.subarray(0, this.#count),
       ends: this.#ends.subarray(0, this.#count),
       partitions: this.#partitions.subarray(0, this.#count),
-      partitionNames: this.#names,
+      partitionNames: [...this.#numbers.keys()],
       offsets: this.#offsets.subarray(0, this.#count),
     };
   }

@@ -1,21 +1,19 @@
 import type { SourceBatch } from "../../core/batch.ts";
 import { FlowError } from "../../core/error.ts";
 import type { StoredOffset } from "../../core/offset.ts";
-import { quoteIdentifier } from "../../core/schema.ts";
-import type { Session } from "../../core/session.ts";
 import type { Source, SourceContext, SourceTraits } from "../../core/source.ts";
-import { BrokenFileError } from "./broken_file.ts";
+import { FileBatches } from "./file_batches.ts";
 import { filePlace, formatFromPath } from "./file_format.ts";
-import { FileList, type FoundFile, isUnchanged } from "./file_list.ts";
-import type { Filled, LastLine } from "./json_file.ts";
-import { jsonBatchRows, type SourceOptions } from "./options.ts";
-import { type OpenFile, openFile } from "./open_file.ts";
-import { PayloadBuilder } from "./payload_builder.ts";
-import { refusedFile } from "./refused_file.ts";
+import { FileList, type FoundFile } from "./file_list.ts";
+import type { SourceOptions } from "./options.ts";
 import { TrackedFile } from "./tracked_file.ts";
+import { TrackedFiles } from "./tracked_files.ts";
 
 /** Longest wait between two signs of life while there is nothing to read. */
 const IDLE_MS = 1000;
+
+/** So many files are named in a message, the others counted. */
+const NAMED = 3;
 
 /**
  * Reads the files below a directory that match a query, in the order of their paths, and goes on with files that appear or grow.
@@ -26,18 +24,18 @@ const IDLE_MS = 1000;
  * not looked at again; newline JSON may grow, and its last line counts when it is ended or the file is at rest.
  *
  * A file that cannot be read as its format costs itself only: what was read of it counts, the rest is one refused row. As long as somebody
- * may still be writing it, it is waited for.
+ * may still be writing it, it is waited for. Once it is refused as a whole it is read again when it was changed. A file that stands under the
+ * name of one that was read is told, and not read: its rows cannot be told from those.
  */
 export class FileSource implements Source {
   readonly sourceId: string;
   readonly traits: SourceTraits = { seekable: true, ends: true, storesPositions: false };
   readonly #options: SourceOptions;
   readonly #list: FileList;
-  readonly #files = new Map<string, TrackedFile>();
+  readonly #files = new TrackedFiles();
   readonly #skipped = new Set<string>();
   #context: SourceContext | undefined;
-  #session: Session | undefined;
-  #open: OpenFile | undefined;
+  #batches: FileBatches | undefined;
   #lookedAt = -Infinity;
   #closed = false;
 
@@ -56,7 +54,13 @@ export class FileSource implements Source {
   async open(context: SourceContext, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#context = context;
-    this.#session = await context.engine.connect();
+    this.#batches = new FileBatches(
+      { sourceId: this.sourceId, options: this.#options },
+      context,
+      await context.engine.connect(),
+      this.#files,
+      { notice: (message) => this.#notice(message), replaced: () => this.#tellReplaced() },
+    );
     await this.#look();
     if (this.#files.size === 0 && this.#skipped.size === 0) {
       const yet = context.untilEnd ? "" : " yet";
@@ -68,7 +72,7 @@ export class FileSource implements Source {
     const { clock, untilEnd } = this.#opened();
     let idleSince = clock.monotonic();
     while (!signal.aborted && !this.#closed) {
-      const batch = await this.#next(signal);
+      const batch = await this.#batches?.next(signal);
       if (batch !== undefined) {
         yield batch;
         idleSince = clock.monotonic();
@@ -76,9 +80,7 @@ export class FileSource implements Source {
         continue;
       }
       if (signal.aborted || this.#closed) return;
-      if (untilEnd && ![...this.#files.values()].some((file) => file.isPending || file.hasWork)) {
-        return;
-      }
+      if (untilEnd && !this.#files.isBusy) return;
       try {
         await clock.sleep(Math.min(this.#options.poll_interval_ms, IDLE_MS), signal);
       } catch (error) {
@@ -88,7 +90,7 @@ export class FileSource implements Source {
       if (this.#isLookDue()) await this.#look();
       if (clock.monotonic() - idleSince >= IDLE_MS || this.#options.poll_interval_ms >= IDLE_MS) {
         idleSince = clock.monotonic();
-        if (![...this.#files.values()].some((file) => file.hasWork)) yield undefined;
+        if (!this.#files.haveWork) yield undefined;
       }
     }
   }
@@ -99,15 +101,14 @@ export class FileSource implements Source {
   }
 
   seek(offsets: readonly StoredOffset[]): Promise<void> {
-    for (const { partition, position } of offsets) this.#files.get(partition)?.moveTo(position);
+    this.#files.moveTo(offsets);
     return Promise.resolve();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#closeFile();
-    await this.#session?.close();
-    this.#session = undefined;
+    await this.#batches?.close();
+    this.#batches = undefined;
   }
 
   #opened(): SourceContext {
@@ -129,7 +130,7 @@ export class FileSource implements Source {
   async #look(): Promise<void> {
     const { clock, untilEnd, storedPositions } = this.#opened();
     const first = this.#lookedAt === -Infinity;
-    const found = await this.#list.look();
+    const found = await this.#list.look(this.#files.beginLook());
     this.#lookedAt = clock.monotonic();
     const added: TrackedFile[] = [];
     for (const file of found) {
@@ -140,7 +141,10 @@ export class FileSource implements Source {
         if (tracked === undefined) continue;
         added.push(tracked);
       }
-      tracked.seen(file, clock.now(), clock.monotonic(), this.#options.poll_interval_ms);
+      // It was its turn to be looked at.
+      if (tracked.found !== file || added.at(-1) === tracked) {
+        tracked.seen(file, clock.now(), clock.monotonic(), this.#options.poll_interval_ms);
+      }
     }
     if (added.length > 0) {
       const stored = await storedPositions(
@@ -150,14 +154,12 @@ export class FileSource implements Source {
       for (const file of added) {
         const position = byPath.get(file.path);
         if (position !== undefined) file.moveTo(position);
-        this.#files.set(file.path, file);
+        this.#files.add(file);
       }
     }
     // A file that is gone cannot be read on; it is forgotten, unless it is open (then its content is still there).
-    const present = new Set(found.map(({ path }) => path));
-    for (const path of [...this.#files.keys()]) {
-      if (!present.has(path) && this.#open?.file.path !== path) this.#files.delete(path);
-    }
+    this.#files.keep(found, this.#batches?.openFile);
+    this.#tellReplaced();
   }
 
   #track(found: FoundFile): TrackedFile | undefined {
@@ -181,217 +183,15 @@ export class FileSource implements Source {
     observe({ kind: "notice", pipeline, message });
   }
 
-  /** The next batch, `undefined` when nothing is to be had now. */
-  async #next(signal: AbortSignal): Promise<SourceBatch | undefined> {
-    for (;;) {
-      if (signal.aborted || this.#closed) return undefined;
-      const file = this.#nextFile();
-      if (file === undefined) {
-        await this.#closeFile();
-        return undefined;
-      }
-      const batch = await this.#readFrom(file, signal);
-      if (batch !== undefined) return batch;
-    }
+  /** Tells once of each file that it is not the one that was read, and of many together. */
+  #tellReplaced(): void {
+    const replaced = this.#files.takeReplaced();
+    if (replaced.length === 0) return;
+    const named = replaced.slice(0, NAMED).map(({ path }) => `'${path}'`).join(", ");
+    const others = replaced.length > NAMED ? ` and ${replaced.length - NAMED} others` : "";
+    this.#notice(
+      `${this.sourceId}: ${named}${others} changed after being read; what stands there now is not read: ` +
+        "put it there under a new name",
+    );
   }
-
-  /** The first file in name order that has something to read. */
-  #nextFile(): TrackedFile | undefined {
-    let first: TrackedFile | undefined;
-    for (const file of this.#files.values()) {
-      if (file.hasWork && (first === undefined || file.path < first.path)) first = file;
-    }
-    return first;
-  }
-
-  async #readFrom(file: TrackedFile, signal: AbortSignal): Promise<SourceBatch | undefined> {
-    if (file.format === "json" || file.format === "json_lines") {
-      return await this.#jsonBatch(signal);
-    }
-    const { generation } = file;
-    try {
-      return await this.#tableBatch(file);
-    } catch (error) {
-      return await this.#refuse(file, generation, error);
-    }
-  }
-
-  /** The batch that refuses a broken file, `undefined` while the file is waited for. Throws every other error. */
-  async #refuse(
-    file: TrackedFile,
-    generation: number,
-    error: unknown,
-  ): Promise<SourceBatch | undefined> {
-    if (!(error instanceof BrokenFileError)) throw error;
-    await this.#closeFile();
-    if (file.generation !== generation) return undefined;
-    if (!file.isFinal || !(file.grows || await isUnchanged(file.found))) {
-      if (file.doubt()) {
-        this.#notice(
-          `${this.sourceId}: '${file.path}' cannot be read yet (${error.reason}); it is tried again, ` +
-            `and refused when it stays as it is`,
-        );
-      }
-      return undefined;
-    }
-    const { engine } = this.#opened();
-    const session = this.#connected();
-    const { path, position, stored: from } = file;
-    const tables = await refusedFile(engine, session, path, position.rows, error.reason);
-    if (file.generation !== generation) {
-      await this.#drop(tables.table, tables.unreadable.table);
-      return undefined;
-    }
-    file.refuse();
-    const { sourceId } = this;
-    return {
-      sourceId,
-      ...tables,
-      encoding: "columns",
-      rows: 0,
-      bytes: 0,
-      ranges: [{ sourceId, partition: path, from, to: file.stored ?? "" }],
-    };
-  }
-
-  /** One batch of as many JSON files as it has room for. */
-  async #jsonBatch(signal: AbortSignal): Promise<SourceBatch | undefined> {
-    const { maxBatchBytes, maxBatchRows, engine, untilEnd } = this.#opened();
-    const rows = Math.min(maxBatchRows, jsonBatchRows(this.#options));
-    const builder = new PayloadBuilder(rows, maxBatchBytes);
-    const read: { file: TrackedFile; generation: number; from: string | null; to: string }[] = [];
-    while (builder.roomRows > 0 && !signal.aborted) {
-      const file = this.#nextFile();
-      if (file === undefined || (file.format !== "json" && file.format !== "json_lines")) break;
-      const { generation, stored: from } = file;
-      const before = builder.count;
-      let filled: Filled;
-      try {
-        const opened = await this.#openFile(file);
-        if (opened.kind !== "json") break;
-        const partition = builder.partition(file.path);
-        const lastLine = lastLineOf(file, untilEnd);
-        filled = await opened.reader.fill(builder, partition, lastLine, signal);
-      } catch (error) {
-        // What was read of the files before is handed over first; the broken one comes up again.
-        if (error instanceof BrokenFileError && builder.count > 0) break;
-        return await this.#refuse(file, generation, error);
-      }
-      const { position, atEnd } = filled;
-      // Somebody sought another position meanwhile: what was collected of this file is out of date.
-      if (file.generation !== generation) {
-        this.#rewind(read);
-        return undefined;
-      }
-      if (builder.count > before) {
-        file.advance(position, atEnd);
-        read.push({ file, generation, from, to: file.stored ?? "" });
-      } else if (atEnd) file.exhausted();
-      // A growing file is opened afresh when there is more of it: the bytes of an unfinished line are read again.
-      if (atEnd) await this.#closeFile();
-      else if (builder.count === before) break;
-    }
-    if (builder.count === 0) return undefined;
-    const table = engine.newName("files");
-    await engine.ingestPayloads(this.#connected(), table, builder.rows(), "text");
-    if (read.some(({ file, generation }) => file.generation !== generation)) {
-      await this.#drop(table);
-      this.#rewind(read);
-      return undefined;
-    }
-    return {
-      sourceId: this.sourceId,
-      table,
-      encoding: "json",
-      rows: builder.count,
-      bytes: builder.bytes,
-      ranges: read.map(({ file, from, to }) => ({
-        sourceId: this.sourceId,
-        partition: file.path,
-        from,
-        to,
-      })),
-    };
-  }
-
-  /** What was read of files that nobody sought is read again. */
-  #rewind(
-    read: readonly { file: TrackedFile; generation: number; from: string | null }[],
-  ): void {
-    for (const { file, generation, from } of read) {
-      if (file.generation === generation) file.rewind(from);
-    }
-  }
-
-  async #tableBatch(file: TrackedFile): Promise<SourceBatch | undefined> {
-    const { maxBatchBytes, maxBatchRows } = this.#opened();
-    const { kind, reader } = await this.#openFile(file);
-    if (kind === "json") return undefined;
-    const { generation, stored: from } = file;
-    const part = await reader.next(maxBatchRows, maxBatchBytes);
-    if (part === undefined) {
-      if (file.generation === generation) file.exhausted();
-      await this.#closeFile();
-      return undefined;
-    }
-    if (file.generation !== generation) {
-      await this.#drop(part.table, ...part.unreadable === undefined ? [] : [part.unreadable.table]);
-      return undefined;
-    }
-    file.advance(part.position, part.atEnd);
-    if (part.atEnd) await this.#closeFile();
-    return {
-      sourceId: this.sourceId,
-      table: part.table,
-      encoding: "columns",
-      rows: part.rows,
-      bytes: part.bytes,
-      ranges: [{
-        sourceId: this.sourceId,
-        partition: file.path,
-        from,
-        to: file.stored ?? "",
-      }],
-      ...(part.unreadable === undefined ? {} : { unreadable: part.unreadable }),
-    };
-  }
-
-  async #drop(...tables: string[]): Promise<void> {
-    for (const table of tables) {
-      await this.#connected().run(`DROP TABLE ${quoteIdentifier(table)}`);
-    }
-  }
-
-  #connected(): Session {
-    if (this.#session === undefined) {
-      throw new FlowError(`cannot read '${this.sourceId}': the source is closed`, {
-        code: "source_not_open",
-        domain: "internal",
-      });
-    }
-    return this.#session;
-  }
-
-  /** The file open at its position: the one that is open already where that is the same. */
-  async #openFile(file: TrackedFile): Promise<OpenFile> {
-    if (this.#open?.file === file && this.#openGeneration === file.generation) return this.#open;
-    await this.#closeFile();
-    this.#openGeneration = file.generation;
-    const { engine } = this.#opened();
-    return this.#open = await openFile(file, engine, this.#connected(), this.#options);
-  }
-
-  #openGeneration = 0;
-
-  async #closeFile(): Promise<void> {
-    const open = this.#open;
-    this.#open = undefined;
-    await open?.reader.close();
-  }
-}
-
-/** A writer may pause in the midst of a line: what is no JSON yet is waited for, unless this look at the file is the last one. */
-function lastLineOf(file: TrackedFile, untilEnd: boolean): LastLine {
-  if (!file.atRest) return "unfinished";
-  return untilEnd || !file.grows ? "row" : "row_if_whole";
 }

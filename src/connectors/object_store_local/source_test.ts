@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { basename, relative } from "node:path";
 import { objectStoreLocalConnector } from "./connector.ts";
-import { fileTest } from "./test_rig.ts";
+import { fileTest, withoutSeal } from "./test_rig.ts";
 
 fileTest("takes files in name order, passes over what is no data", async (rig) => {
   for (const path of ["b.jsonl", "a.jsonl", "a/x.jsonl", "a-b.jsonl"]) {
@@ -170,7 +170,11 @@ fileTest("Parquet columns keep their types, and may bring the event time", async
   );
   await Deno.rename(exported, `${rig.base}/a.parquet`);
   const batches = await rig.batches(await rig.source("*.parquet", {}, { maxBatchRows: 4 }));
-  assert.deepEqual(batches.map(({ ranges }) => ranges[0]?.to), ["4", "8", "10;done"]);
+  assert.deepEqual(batches.map(({ ranges }) => withoutSeal(ranges[0]?.to)), [
+    "4",
+    "8",
+    "10;done",
+  ]);
   const [first] = batches;
   assert.ok(first);
   assert.deepEqual(

@@ -5,6 +5,8 @@ import type { FilePosition } from "./position.ts";
 /** A part of a file that the engine has read into typed columns. */
 export interface TablePart {
   readonly table: string;
+  /** Names and types of the columns: parts of the same shape can stand in one table. */
+  readonly shape: string;
   readonly rows: number;
   readonly bytes: number;
   readonly unreadable?: UnreadableRows;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { SourceBatch } from "../../core/batch.ts";
-import { systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
 import type { Observation } from "../../core/observation.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import type { Engine, Session, SqlValue } from "../../core/session.ts";
@@ -8,6 +8,8 @@ import type { Sink } from "../../core/sink.ts";
 import type { Source, SourceContext } from "../../core/source.ts";
 import { createEngine } from "../../sql/engine.ts";
 import { objectStoreLocalConnector } from "./connector.ts";
+
+const START = new Date(Date.now() - 86_400_000);
 
 /** A base directory and an engine for one test. */
 export class FileRig {
@@ -39,6 +41,13 @@ export class FileRig {
     await Deno.mkdir(folder, { recursive: true });
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await Deno.writeFile(`${this.base}/${path}`, bytes, { append });
+  }
+
+  /** Puts a file that has long been at rest: it is `minutes` younger than a day. */
+  async putOld(path: string, content: string | Uint8Array, minutes = 0): Promise<void> {
+    await this.put(path, content);
+    const time = new Date(START.getTime() + minutes * 60_000);
+    await Deno.utime(`${this.base}/${path}`, time, time);
   }
 
   async source(
@@ -132,6 +141,28 @@ export class FileRig {
     await this.engine.close();
     await Deno.remove(this.base.replace(/\/files$/, ""), { recursive: true });
   }
+}
+
+/** A position without what tells the file that it is in. */
+export function withoutSeal(position: string | undefined): string | undefined {
+  return position?.split(";").slice(0, 2).join(";");
+}
+
+/** The machine's time, except that waiting takes none: it is added to the time. */
+export function hastyClock(): Clock & { readonly waitedMs: number } {
+  let waitedMs = 0;
+  return {
+    get waitedMs() {
+      return waitedMs;
+    },
+    now: () => Date.now() + waitedMs,
+    monotonic: () => performance.now() + waitedMs,
+    sleep(durationMs, signal) {
+      signal?.throwIfAborted();
+      waitedMs += durationMs;
+      return Promise.resolve();
+    },
+  };
 }
 
 /** A test with a rig of its own. */

@@ -13,11 +13,15 @@ export async function readOffsets(client: SqliteClient, pipeline: string): Promi
     sql: `SELECT source_id, "partition", position FROM ${OFFSETS} WHERE pipeline_id = ?`,
     params: [pipeline],
   });
-  return rows.map((row) => ({
+  return rows.map(toStored);
+}
+
+function toStored(row: Readonly<Record<string, unknown>>): StoredOffset {
+  return {
     sourceId: String(row["source_id"]),
     partition: String(row["partition"]),
     position: String(row["position"]),
-  }));
+  };
 }
 
 /** Moves the offsets in the open transaction, from exactly where they are expected to be; otherwise `offset_fenced`. */
@@ -32,7 +36,15 @@ export async function moveOffsets(
       `"partition" TEXT NOT NULL, position TEXT NOT NULL, updated_at TEXT NOT NULL, ` +
       `PRIMARY KEY (pipeline_id, source_id, "partition"))`,
   );
-  assertUnfenced(targetId, moves, await readOffsets(client, pipeline));
+  // Only those that are moved: a pipeline may have read many more files.
+  const stored = await client.call({
+    op: "query",
+    sql:
+      `SELECT o.source_id, o."partition", o.position FROM json_each(?) AS m CROSS JOIN ${OFFSETS} AS o ` +
+      `ON o.pipeline_id = ? AND o.source_id = m.value ->> 0 AND o."partition" = m.value ->> 1`,
+    params: [JSON.stringify(moves.map((move) => [move.sourceId, move.partition])), pipeline],
+  });
+  assertUnfenced(targetId, moves, stored.map(toStored));
   await client.call({
     op: "run_each",
     sql: `INSERT INTO ${OFFSETS} VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ')) ` +
