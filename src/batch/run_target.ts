@@ -1,14 +1,20 @@
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { Database, DatabaseSession } from "../core/database.ts";
+import type { DatabaseSession } from "../core/database.ts";
 import { describeError, FlowError, toFlowError } from "../core/error.ts";
 import { failpoint } from "../core/failpoint.ts";
 import type { TargetOutcome } from "../core/run_log.ts";
 import type { BatchDependencies } from "./dependencies.ts";
 import { loadRows } from "./load_rows.ts";
 import type { LoadCounts } from "./load_context.ts";
-import { ensureMetadata, finishHistory, metadataTables, startHistory } from "./metadata.ts";
-import { Binder } from "./binder.ts";
+import {
+  ensureMetadata,
+  finishHistory,
+  isRecorded,
+  metadataTables,
+  startHistory,
+} from "./metadata.ts";
 import { loadName, type LoadSessions, type PreparedLoad, prepareLoad } from "./prepare_load.ts";
+import type { LoadInDoubt, TargetRun } from "./run_progress.ts";
 import { shownTable } from "./target_table.ts";
 import { watermarkText, writeWatermark } from "./watermark.ts";
 
@@ -19,12 +25,8 @@ export interface RunTargetOptions {
   readonly restateFromMicros?: bigint;
   /** The run that this load is one part of, for pipelines with several targets. */
   readonly parentRunId?: string;
-}
-
-/** What one target got, and what is worth telling about it. */
-export interface TargetRun {
-  readonly outcome: TargetOutcome;
-  readonly notices: readonly string[];
+  /** `RunProgress.inDoubt`: read before the load, and written when its COMMIT cannot be resolved. */
+  readonly inDoubt?: Map<string, LoadInDoubt>;
 }
 
 /** How long to wait for the lock when it has to be found out whether a COMMIT took place (ms). */
@@ -59,7 +61,8 @@ export async function withSessions<T>(
 /**
  * Loads one target: rows, watermark and history in one transaction. Whatever fails leaves the target as it was.
  *
- * @throws FlowError `pipeline_running` when another process runs it, and whatever the load throws
+ * @throws FlowError `pipeline_running` when another process runs it, `commit_unresolved` when nobody can tell whether its rows were committed,
+ *   and whatever the load throws
  */
 export async function runTarget(
   spec: BatchSpec,
@@ -106,6 +109,8 @@ class TargetLoad {
   async run(): Promise<TargetRun> {
     const { to } = this.#sessions;
     if (!(await to.lock(lockName(this.#name)))) throw alreadyRunning(this.#spec.name);
+    const earlier = await this.#earlierLoad();
+    if (earlier !== undefined) return earlier;
     await ensureMetadata(to);
     await startHistory(to, {
       runId: this.#runId,
@@ -130,9 +135,8 @@ class TargetLoad {
       return done;
     } catch (thrown) {
       const error = toFlowError(thrown);
-      // The answer to the COMMIT was lost, not necessarily the COMMIT.
-      if (done !== undefined && error.retryable && await this.#wasCommitted()) return done;
-      await this.#recordFailure(error);
+      if (done === undefined) await this.#recordFailure(to, error);
+      else if (await this.#wasCommitted(done, error)) return done;
       throw thrown;
     } finally {
       await this.#endReading();
@@ -215,11 +219,10 @@ class TargetLoad {
   }
 
   /** The failure itself is what counts: when it cannot be recorded, the run still fails with it. */
-  async #recordFailure(error: FlowError): Promise<void> {
-    const { to } = this.#sessions;
+  async #recordFailure(session: DatabaseSession, error: FlowError): Promise<void> {
     try {
-      await to.rollback();
-      await finishHistory(to, this.#runId, {
+      await session.rollback();
+      await finishHistory(session, this.#runId, {
         status: "failed",
         finishedMicros: micros(this.#deps),
         errorMessage: describeError(error),
@@ -253,48 +256,73 @@ class TargetLoad {
     };
   }
 
+  /** What an earlier attempt has loaded, whose COMMIT could not be resolved then. The lock, which this session has, shows that it has ended. */
+  async #earlierLoad(): Promise<TargetRun | undefined> {
+    const { inDoubt } = this.#options;
+    const doubt = inDoubt?.get(this.#name);
+    if (doubt === undefined) return undefined;
+    const isThere = await isRecorded(this.#sessions.to, doubt.runId);
+    inDoubt?.delete(this.#name);
+    return isThere ? doubt.run : undefined;
+  }
+
   /**
-   * After a COMMIT whose answer was lost: the run's own row in the history tells, once the lock shows that the old session has ended.
+   * After a COMMIT that failed, or whose answer was lost: a new session finds out by the run's own row in the history, once the lock shows that the old one
+   * has ended. That is closed first, also when it is alive: it holds the lock, and might see its own rows without their being committed. When they
+   * are not there, the failure is recorded.
+   *
+   * @throws FlowError `commit_unresolved` (external, not retryable)
    */
-  async #wasCommitted(): Promise<boolean> {
+  async #wasCommitted(run: TargetRun, error: FlowError): Promise<boolean> {
     const { clock, signal } = this.#deps;
-    const database: Database = this.#deps.openDatabase(this.#target.connection);
+    const { to } = this.#sessions;
+    this.#options.inDoubt?.set(this.#name, { runId: this.#runId, run });
+    await to.rollback().catch(() => {});
+    await to.close().catch(() => {});
     const deadline = clock.monotonic() + RESOLVE_WITHIN_MS;
     for (;;) {
+      let cause: unknown = error;
       try {
-        const session = await database.connect(signal);
-        try {
-          if (await session.lock(lockName(this.#name))) return await this.#isRecorded(session);
-        } finally {
-          await session.close();
+        const told = await this.#asked(error);
+        if (told !== undefined) {
+          this.#options.inDoubt?.delete(this.#name);
+          return told;
         }
-      } catch (error) {
-        if (clock.monotonic() > deadline) throw error;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        cause = thrown;
       }
-      if (clock.monotonic() > deadline) {
-        throw new FlowError(
-          `whether the rows of '${this.#name}' were committed could not be found out in time`,
-          {
-            code: "commit_unresolved",
-            domain: "external",
-            hint: `look for run ${this.#runId} in ${metadataTables(database.dialect).runHistory}`,
-          },
-        );
-      }
+      if (clock.monotonic() > deadline) throw this.#unresolved(cause);
       await clock.sleep(RESOLVE_PAUSE_MS, signal);
     }
   }
 
-  async #isRecorded(session: DatabaseSession): Promise<boolean> {
-    const { dialect } = session;
-    const bind = new Binder(dialect);
-    const rows = await session.rows<{ status: string }>(
-      `SELECT ${dialect.quote("status")} AS status FROM ${
-        metadataTables(dialect).runHistory
-      } WHERE ${dialect.quote("run_id")} = ${bind.value(this.#runId, "UUID")}`,
-      bind.params,
+  /** Whether the rows are there; undefined while the session that loaded them has the lock. */
+  async #asked(error: FlowError): Promise<boolean | undefined> {
+    const { openDatabase, signal } = this.#deps;
+    const session = await openDatabase(this.#target.connection).connect(signal);
+    try {
+      if (!await session.lock(lockName(this.#name))) return undefined;
+      const isThere = await isRecorded(session, this.#runId);
+      if (!isThere) await this.#recordFailure(session, error);
+      return isThere;
+    } finally {
+      await session.close();
+    }
+  }
+
+  #unresolved(cause: unknown): FlowError {
+    const { runHistory } = metadataTables(this.#sessions.to.dialect);
+    return new FlowError(
+      `whether the rows of '${this.#name}' were committed could not be found out in time`,
+      {
+        code: "commit_unresolved",
+        domain: "external",
+        hint: `look for run ${this.#runId} in ${runHistory}`,
+        details: { run_id: this.#runId },
+        cause,
+      },
     );
-    return rows[0]?.status === "success";
   }
 }
 

@@ -195,6 +195,7 @@ export interface DatabaseSession {
   };
   /** Takes the lock of that name for as long as the session lives; false when another session has it. Databases of one writer (DuckDB files) may always say true. */
   lock(name: string): Promise<boolean>;
+  /** Rolls back what is open, and lets the locks go. May be called twice. */
   close(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { previewPipeline } from "../../src/batch/preview.ts";
 import { runPipeline } from "../../src/batch/run_pipeline.ts";
 import { validatePipeline } from "../../src/batch/validate_pipeline.ts";
-import type { TargetRun } from "../../src/batch/run_target.ts";
+import { RunProgress } from "../../src/batch/run_progress.ts";
 import { FlowError } from "../../src/core/error.ts";
 import {
   availableKinds,
@@ -96,10 +96,10 @@ onEach("a further attempt goes on with the target that failed", async (place, de
     batchTarget(place, TABLE, { mode: "append" }),
     batchTarget(place, broken, { mode: "append" }),
   ], { name: "fan" });
-  const completed = new Map<string, TargetRun>();
-  assert.equal(await codeOf(runPipeline(spec, deps, { completed })), "schema_drift");
+  const progress = new RunProgress();
+  assert.equal(await codeOf(runPipeline(spec, deps, { progress })), "schema_drift");
   await place.run("DROP TABLE broken");
-  const { targets } = await runPipeline(spec, deps, { completed });
+  const { targets } = await runPipeline(spec, deps, { progress });
   assert.deepEqual(targets.map(({ rowsInserted }) => rowsInserted), [2, 2]);
   assert.equal((await place.rows("SELECT id FROM dst")).length, 2);
 });
@@ -111,6 +111,35 @@ onEach("continueOnFailure runs the other targets, and still fails", async (place
   const spec = batchSpec(place, "SELECT id, name FROM src", targets, { continueOnFailure: true });
   assert.equal(await codeOf(runPipeline(spec, deps)), "schema_drift");
   assert.equal((await place.rows("SELECT id FROM dst")).length, 2);
+});
+
+onEach("continueOnFailure tells of every target that failed", async (place, deps) => {
+  const broken = { ...TABLE, ref: { name: "broken" } };
+  await place.run("CREATE TABLE broken (id BIGINT, other INTEGER NOT NULL)");
+  const held = await place.database.connect(deps.signal);
+  try {
+    assert.equal(await held.lock("flow:fan::dst"), true);
+    const spec = batchSpec(place, "SELECT id, name FROM src", [
+      batchTarget(place, broken),
+      batchTarget(place, TABLE),
+      batchTarget(place, { ...TABLE, ref: { name: "other" } }),
+    ], { name: "fan", continueOnFailure: true });
+    await assert.rejects(runPipeline(spec, deps), (error: FlowError) => {
+      assert.match(
+        error.message,
+        /^2 of 3 targets failed: broken: schema drift[^]*; dst: pipeline 'fan' is being run/,
+      );
+      assert.deepEqual([error.code, error.retryable], ["schema_drift", true]);
+      assert.equal(error.details["targets"], "broken, dst");
+      return true;
+    });
+  } finally {
+    await held.close();
+  }
+  assert.equal((await place.rows("SELECT id FROM other")).length, 2);
+  const notices = deps.observed.flatMap((one) => one.kind === "notice" ? [one.message] : []);
+  assert.ok(notices.some((text) => text.startsWith("failed: broken: schema drift")));
+  assert.ok(notices.some((text) => text.startsWith("failed: dst: pipeline 'fan' is being run")));
 });
 
 onEach("a pipeline that is being run elsewhere is refused", async (place, deps) => {
