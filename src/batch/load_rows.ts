@@ -81,15 +81,12 @@ class RowLoad {
     const { watermark } = this.#prepared;
     if (watermark === undefined) return { counts: await this.#byMode(this.#prepared.query) };
     const { from } = this.#request;
-    const { mode, tieBreakColumn } = this.#prepared.target.spec;
-    const highest = await highestWatermark(from, this.#prepared.query, watermark.column, {
-      tieBreakColumn,
-      asFound: mode !== "incremental",
-    });
+    const asFound = this.#prepared.target.spec.mode !== "incremental";
+    const highest = await highestWatermark(from, this.#prepared.query, watermark, { asFound });
     // Where a writing statement may see rows that the reading one did not, they wait for the next run.
     const isMoving = this.#sameDatabase && !from.dialect.stableReads;
-    const query = isMoving && highest !== undefined
-      ? limitedTo(from.dialect, this.#prepared.query, watermark.column, highest)
+    const query = isMoving
+      ? limitedTo(from.dialect, this.#prepared.query, watermark, highest)
       : this.#prepared.query;
     const counts = await this.#byMode(query);
     return highest === undefined ? { counts } : { counts, watermark: highest };

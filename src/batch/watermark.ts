@@ -101,6 +101,12 @@ export function sortableColumn(dialect: Dialect, { name, type }: Column): string
   return dialect.sortable?.({ sql, type }) ?? sql;
 }
 
+/** The columns by which a load keeps its watermark. */
+export interface WatermarkColumns {
+  readonly column: Column;
+  readonly tieBreak?: Column;
+}
+
 /**
  * The highest value (and its tie-break) among the rows that a query gives now; undefined when there are none.
  *
@@ -109,11 +115,8 @@ export function sortableColumn(dialect: Dialect, { name, type }: Column): string
 export async function highestWatermark(
   session: DatabaseSession,
   query: BoundQuery,
-  column: Column,
-  { tieBreakColumn, asFound }: {
-    readonly tieBreakColumn: string | undefined;
-    readonly asFound: boolean;
-  },
+  { column, tieBreak }: WatermarkColumns,
+  { asFound }: { readonly asFound: boolean },
 ): Promise<StoredWatermark | undefined> {
   const { dialect } = session;
   const name = asFound ? dialect.quote(column.name) : sortableColumn(dialect, column);
@@ -124,10 +127,10 @@ export async function highestWatermark(
   );
   if (row === undefined || row.high === null) return undefined;
   const value = String(row.high);
-  if (tieBreakColumn === undefined) return { value };
+  if (tieBreak === undefined) return { value };
   const tied = new Binder(dialect);
   const [top] = await session.rows<{ tie: SqlValue }>(
-    `SELECT max(${dialect.quote(tieBreakColumn)}) AS tie FROM (${
+    `SELECT max(${dialect.quote(tieBreak.name)}) AS tie FROM (${
       tied.query(query)
     }\n) AS q WHERE ${name} = ${tied.value(value, column.type)}`,
     tied.params,
@@ -135,12 +138,12 @@ export async function highestWatermark(
   return top === undefined || top.tie === null ? { value } : { value, tie: String(top.tie) };
 }
 
-/** The query without the rows above a watermark. */
+/** The query without the rows above the highest watermark (without any, when there is none): those that the next run reads. */
 export function limitedTo(
   dialect: Dialect,
   query: BoundQuery,
-  column: Column,
-  { value }: StoredWatermark,
+  { column, tieBreak }: WatermarkColumns,
+  highest: StoredWatermark | undefined,
 ): BoundQuery {
   const name = sortableColumn(dialect, column);
   const inner = query.where;
@@ -148,7 +151,18 @@ export function limitedTo(
     ...query,
     where: (bind) => {
       const first = inner === undefined ? "" : `(${inner(bind)}) AND `;
-      return `${first}(${name} IS NULL OR ${name} <= ${bind.value(value, column.type)})`;
+      const upTo = highest === undefined ? "" : ` OR ${below(bind, highest)}`;
+      return `${first}(${name} IS NULL${upTo})`;
     },
   };
+
+  function below(bind: Binder, { value, tie }: StoredWatermark): string {
+    if (tieBreak === undefined || tie === undefined) {
+      return `${name} <= ${bind.value(value, column.type)}`;
+    }
+    const tieName = dialect.quote(tieBreak.name);
+    return `${name} < ${bind.value(value, column.type)} OR (${name} = ` +
+      `${bind.value(value, column.type)} AND (${tieName} IS NULL OR ${tieName} <= ` +
+      `${bind.value(tie, tieBreak.type)}))`;
+  }
 }

@@ -16,6 +16,7 @@ import {
   type Place,
   withScratch,
 } from "./rig.ts";
+import { watched } from "./watched_sessions.ts";
 
 const TABLE = declaredTable("dst", [
   column("id", "BIGINT", { nullable: false }),
@@ -227,6 +228,35 @@ onEach("validate tells each problem once", async (place, deps) => {
   );
   await place.run("CREATE TABLE dst (id BIGINT, other INTEGER NOT NULL)");
   assert.match((await check("SELECT id, name FROM src"))[0] ?? "", /schema drift detected/);
+});
+
+/** In some databases the statement that writes sees rows which the one that looked for the highest value did not. */
+onEach("a row at the edge that comes in mid-run is loaded once", async (place, deps) => {
+  await place.run("CREATE TABLE moving (v INTEGER, t INTEGER)", "INSERT INTO moving VALUES (7, 1)");
+  const table = declaredTable("kept", [column("v", "INTEGER"), column("t", "INTEGER")]);
+  const options = { mode: "incremental", incrementalColumn: "v", tieBreakColumn: "t" } as const;
+  const spec = batchSpec(place, "SELECT v, t FROM moving", [batchTarget(place, table, options)]);
+  // Files have one writer at a time.
+  const isServer = place.kind === "mysql" || place.kind === "postgres";
+  const late: string[] = [];
+  const meddled = watched(deps, async (sql) => {
+    if (/^INSERT INTO .?kept/.test(sql)) await place.run(...late.splice(0));
+  });
+  const lateRow = (row: string) => isServer ? late.push(`INSERT INTO moving VALUES ${row}`) : 0;
+  lateRow("(7, 2)");
+  const first = await runPipeline(spec, meddled);
+  assert.deepEqual([first.targets[0]?.watermark, late], ['["7","1"]', []]);
+  await runPipeline(spec, deps);
+  // This one comes into a run that has found nothing new.
+  lateRow("(8, 1)");
+  const third = await runPipeline(spec, meddled);
+  assert.deepEqual([third.targets[0]?.watermark, late], [undefined, []]);
+  await runPipeline(spec, deps);
+  const rows = await place.rows("SELECT v, t FROM kept ORDER BY v, t");
+  assert.deepEqual(
+    rows.map(({ v, t }) => [Number(v), Number(t)]),
+    isServer ? [[7, 1], [7, 2], [8, 1]] : [[7, 1]],
+  );
 });
 
 onEach("a source table with mapped columns", async (place, deps) => {
