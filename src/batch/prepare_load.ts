@@ -17,6 +17,7 @@ import {
 } from "./source_query.ts";
 import { isNumberType } from "./type_relation.ts";
 import { augmentedColumns, planTable, shownTable, type TablePlan } from "./target_table.ts";
+import { refuseEndingStatements } from "./user_statements.ts";
 import { readWatermark, type WatermarkColumns } from "./watermark.ts";
 
 /** Two sessions of one load; the same one when source and target are one database. */
@@ -51,13 +52,14 @@ export function loadName(spec: BatchSpec, target: BatchTarget): string {
 /**
  * Finds out what a load will do, and whether it can. Writes nothing.
  *
- * @throws FlowError `query_invalid`, `query_column_missing`, `schema_drift`, `target_table_missing` and others
+ * @throws FlowError `transaction_ended`, `query_invalid`, `query_column_missing`, `schema_drift`, `target_table_missing` and others
  */
 export async function prepareLoad(
   spec: BatchSpec,
   target: BatchTarget,
   { from, to }: LoadSessions,
 ): Promise<PreparedLoad> {
+  refuseEndingStatements(spec, to.dialect);
   const notices: string[] = [];
   const text = sourceText(spec, target, from.dialect);
   const { sql, params } = boundStatement(from.dialect, describableQuery(spec, text));

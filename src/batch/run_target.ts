@@ -16,6 +16,7 @@ import {
 import { loadName, type LoadSessions, type PreparedLoad, prepareLoad } from "./prepare_load.ts";
 import type { LoadInDoubt, TargetRun } from "./run_progress.ts";
 import { shownTable } from "./target_table.ts";
+import { runUserStatements, type StatementList } from "./user_statements.ts";
 import { watermarkText, writeWatermark } from "./watermark.ts";
 
 /** How one target of a pipeline is run. */
@@ -179,7 +180,7 @@ class TargetLoad {
     if (from !== to) await from.begin();
     if (dialect.transactionalDdl) await runAll(to, prepared.plan.ddl);
     failpoint("batch_after_ddl");
-    await runAll(to, this.#spec.sqlBefore);
+    await this.#runOwn("sqlBefore");
     const { counts, watermark } = await loadRows(prepared, {
       ...this.#sessions,
       deps: this.#deps,
@@ -195,9 +196,13 @@ class TargetLoad {
     if (keep && watermark !== undefined && column !== undefined) {
       await writeWatermark(to, this.#name, column, watermark, micros(this.#deps));
     }
-    await runAll(to, this.#spec.sqlAfter);
+    await this.#runOwn("sqlAfter");
     if (keep) await this.#recordSuccess(counts);
     return { counts, watermark: watermark === undefined ? undefined : watermarkText(watermark) };
+  }
+
+  async #runOwn(list: StatementList): Promise<void> {
+    await runUserStatements(this.#sessions.to, this.#spec, list, { dryRun: this.#options.dryRun });
   }
 
   async #recordSuccess(counts: LoadCounts): Promise<void> {

@@ -128,6 +128,10 @@ export interface Dialect {
   ): string | undefined;
   /** DDL takes part in transactions (MySQL commits before it). */
   readonly transactionalDdl: boolean;
+  /** True for a statement that is known to commit what is open, as MySQL's DDL does; it begins with its first word. Absent where only COMMIT does. */
+  commitsByItself?(statement: string): boolean;
+  /** There are SAVEPOINT and RELEASE SAVEPOINT. */
+  readonly savepoints: boolean;
   /** A query used twice within one transaction gives the same rows, and reads do not lock: modes may use it in place instead of staging it. */
   readonly stableReads: boolean;
 }
