@@ -73,7 +73,7 @@ async function previewTarget(
     planSql: [],
   };
   try {
-    known = await withSessions(spec, target, deps, async (sessions) => {
+    known = await withSessions(spec, target, deps, "look", async (sessions) => {
       const prepared = await prepareLoad(spec, target, sessions);
       for (const notice of prepared.notices) notes.add(notice);
       return {

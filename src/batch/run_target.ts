@@ -34,16 +34,23 @@ export interface RunTargetOptions {
 const RESOLVE_WITHIN_MS = 30_000;
 const RESOLVE_PAUSE_MS = 250;
 
+/** What is done with a target: a look writes nothing, a trial is rolled back, and neither makes the file of a database that is yet to come. */
+export type Purpose = "look" | "trial" | "load";
+
 /** Opens both ends of a load, does the work, and closes them. `from` and `to` are one session when both are the same database. */
 export async function withSessions<T>(
   spec: BatchSpec,
   target: BatchTarget,
   deps: BatchDependencies,
+  purpose: Purpose,
   work: (sessions: LoadSessions, path: TargetOutcome["path"]) => Promise<T>,
 ): Promise<T> {
   const toDatabase = deps.openDatabase(target.connection);
   const fromDatabase = deps.openDatabase(spec.sourceConnection);
-  const to = await toDatabase.connect(deps.signal);
+  const to = await toDatabase.connect(deps.signal, {
+    readOnly: purpose === "look",
+    missingAsEmpty: purpose !== "load",
+  });
   try {
     if (toDatabase.identity === fromDatabase.identity) {
       return await work({ from: to, to }, "same_db");
@@ -71,7 +78,8 @@ export async function runTarget(
   deps: BatchDependencies,
   options: RunTargetOptions,
 ): Promise<TargetRun> {
-  return await withSessions(spec, target, deps, async (sessions, path) => {
+  const purpose = options.dryRun ? "trial" : "load";
+  return await withSessions(spec, target, deps, purpose, async (sessions, path) => {
     const run = new TargetLoad(spec, target, deps, options, sessions, path);
     return options.dryRun ? await run.tryOut() : await run.run();
   });

@@ -211,14 +211,16 @@ export interface Database {
   /** Redacted, for messages. */
   readonly shown: string;
   readonly dialect: Dialect;
-  /**
-   * Connects; throws when that fails. Aborting the signal ends what the session is doing, also later. With `readOnly` the session never writes: a file is
-   * opened without the right to write to it, beside others who read, and is not made where it is missing. Servers need not care.
-   */
-  connect(
-    signal: AbortSignal,
-    options?: { readonly readOnly?: boolean },
-  ): Promise<DatabaseSession>;
+  /** Connects; throws when that fails. Aborting the signal ends what the session is doing, also later. */
+  connect(signal: AbortSignal, options?: ConnectOptions): Promise<DatabaseSession>;
+}
+
+/** How a database is connected to. Servers need not care. */
+export interface ConnectOptions {
+  /** The session never writes: a file is opened without the right to write to it, beside others who read, and is not made where it is missing. */
+  readonly readOnly?: boolean;
+  /** A missing file, whose directory is there, is taken as an empty database, which vanishes with the session: for those who ask what a first run would do. */
+  readonly missingAsEmpty?: boolean;
 }
 
 /** What a database needs from its host. */

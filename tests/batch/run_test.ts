@@ -1,5 +1,6 @@
 /** What a run does around its rows: several targets, locks, dry runs, statements before and after, previews and validation. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { previewPipeline } from "../../src/batch/preview.ts";
 import { runPipeline } from "../../src/batch/run_pipeline.ts";
 import { validatePipeline } from "../../src/batch/validate_pipeline.ts";
@@ -214,6 +215,53 @@ onEach("a preview gives the statements, and writes nothing", async (place, deps)
   }
   assert.equal(await codeOf(place.rows(`SELECT * FROM ${history(place)}`)), "query_invalid");
 });
+
+for (const kind of ["sqlite", "duckdb"] as const) {
+  Deno.test(`a target's file that is yet to be made is made by its first run, on ${kind}`, () =>
+    withScratch(async (scratchDir) => {
+      const files = `${scratchDir}/files`;
+      await Deno.mkdir(files);
+      const deps = dependencies(scratchDir);
+      const there = () => [...Deno.readDirSync(files)].length;
+      for (const way of ["one database", "two databases"]) {
+        const to = await newPlace(kind, files);
+        const from = way === "one database" ? to : await newPlace("duckdb", scratchDir);
+        if (from !== to) await from.run("CREATE TABLE src (id BIGINT)");
+        const spec = batchSpec(from, "SELECT 1 AS id, 'a' AS name", [batchTarget(to, TABLE)]);
+        const before = there();
+        assert.deepEqual(await validatePipeline(spec, deps), []);
+        for (const dryRun of [false, true]) {
+          const { targets: [told] } = await previewPipeline(spec, deps, { dryRun });
+          assert.equal(told?.error, undefined, JSON.stringify(told?.error));
+          assert.equal(told?.outcome?.rowsInserted, dryRun ? 1 : undefined);
+        }
+        assert.equal(there(), before, way);
+        await runPipeline(spec, deps);
+        assert.equal((await to.rows("SELECT id FROM dst")).length, 1);
+      }
+      const nowhere = await newPlace(kind, `${files}/no/such`);
+      const spec = batchSpec(nowhere, "SELECT 1 AS id, 'a' AS name", [batchTarget(nowhere, TABLE)]);
+      assert.match((await validatePipeline(spec, deps))[0] ?? "", /there is no .* file at/);
+    }));
+}
+
+Deno.test("validate and preview neither wait for a writer nor change how a file is written", () =>
+  withScratch(async (scratchDir) => {
+    const place = await newPlace("sqlite", scratchDir);
+    const writer = new DatabaseSync(place.options["path"] ?? "");
+    try {
+      writer.exec("CREATE TABLE src (id BIGINT, name TEXT); BEGIN IMMEDIATE");
+      const spec = batchSpec(place, "SELECT id, name FROM src", [batchTarget(place, TABLE)]);
+      const deps = dependencies(scratchDir);
+      assert.deepEqual(await validatePipeline(spec, deps), []);
+      const { targets: [told] } = await previewPipeline(spec, deps, { dryRun: false });
+      assert.equal(told?.error, undefined);
+      const [mode] = writer.prepare("PRAGMA journal_mode").all();
+      assert.equal(mode?.["journal_mode"], "delete");
+    } finally {
+      writer.close();
+    }
+  }));
 
 onEach("validate tells each problem once", async (place, deps) => {
   const check = (sql: string, table = TABLE) =>
