@@ -1,6 +1,6 @@
-import type { TargetRun } from "./batch/run_target.ts";
 import { previewPipeline } from "./batch/preview.ts";
 import { runPipeline } from "./batch/run_pipeline.ts";
+import { RunProgress } from "./batch/run_progress.ts";
 import { validatePipeline } from "./batch/validate_pipeline.ts";
 import type { BatchDependencies } from "./batch/dependencies.ts";
 import { type Definitions, loadDefinitions } from "./config/definitions.ts";
@@ -139,11 +139,12 @@ function attemptsOf(
   deps: BatchDependencies,
   restateFromMicros?: bigint,
 ): Execute {
-  const completed = new Map<string, TargetRun>();
+  const progress = new RunProgress();
+  const { completed } = progress;
   return async (): Promise<AttemptOutcome> => {
     try {
       return await runPipeline(spec, deps, {
-        completed,
+        progress,
         ...(restateFromMicros === undefined ? {} : { restateFromMicros }),
       });
     } catch (thrown) {

@@ -101,13 +101,13 @@ function withAdvice(error: unknown, { connection, register, sql }: SqlRequest): 
   });
 }
 
-/** A look at a database changes nothing there, and all of it sees one state. */
+/** A look at a database changes nothing there, locks nobody out, and all of it sees one state. */
 async function withTransaction(
   database: Database,
   signal: AbortSignal,
   work: (session: DatabaseSession) => Promise<void>,
 ): Promise<void> {
-  const session = await database.connect(signal);
+  const session = await database.connect(signal, { readOnly: true });
   try {
     await session.begin();
     await work(session);

@@ -1,24 +1,26 @@
 import type { TargetColumn } from "../core/schema.ts";
-import type { Dialect, LoadTarget } from "../core/database.ts";
 import type { Engine } from "../core/session.ts";
 import { duckdbDialect } from "../sql/dialect.ts";
-import { appendStatement } from "./append.ts";
-import { Binder, type BoundQuery } from "./binder.ts";
 import type { BatchDependencies } from "./dependencies.ts";
-import { BATCH_ID, type LoadContext, type LoadCounts, LOADED_AT } from "./load_context.ts";
+import { BATCH_ID, type LoadCounts, LOADED_AT } from "./load_context.ts";
+import {
+  type BulkLoad,
+  loadedQuery,
+  type LoadIdentity,
+  type LoadPlan,
+  planLoad,
+  type StagePlan,
+} from "./load_plan.ts";
 import { applyMerge } from "./merge.ts";
 import type { LoadSessions, PreparedLoad } from "./prepare_load.ts";
-import { projection } from "./projection.ts";
 import { applyScd2 } from "./scd2.ts";
 import { type ConstantColumn, transferRows } from "./transfer.ts";
-import { highestWatermark, limitedTo, type StoredWatermark } from "./watermark.ts";
+import { highestWatermark, type StoredWatermark } from "./watermark.ts";
 
 /** What loading takes besides the preparation. */
-export interface LoadRowsRequest extends LoadSessions {
+export interface LoadRowsRequest extends LoadSessions, LoadIdentity {
   readonly deps: BatchDependencies;
   readonly pipeline: string;
-  readonly batchId: string;
-  readonly startedMicros: bigint;
   readonly restateFromMicros?: bigint;
 }
 
@@ -65,7 +67,6 @@ class RowLoad {
   readonly #prepared: PreparedLoad;
   readonly #request: LoadRowsRequest;
   readonly #engine: LazyEngine;
-  #stages = 0;
 
   constructor(prepared: PreparedLoad, request: LoadRowsRequest, engine: LazyEngine) {
     this.#prepared = prepared;
@@ -73,62 +74,41 @@ class RowLoad {
     this.#engine = engine;
   }
 
-  get #sameDatabase(): boolean {
-    return this.#request.from === this.#request.to;
-  }
-
   async load(): Promise<LoadedRows> {
-    const { watermark } = this.#prepared;
-    if (watermark === undefined) return { counts: await this.#byMode(this.#prepared.query) };
-    const { from } = this.#request;
-    const { mode, tieBreakColumn } = this.#prepared.target.spec;
-    const highest = await highestWatermark(from, this.#prepared.query, watermark.column, {
-      tieBreakColumn,
-      asFound: mode !== "incremental",
-    });
-    // Where a writing statement may see rows that the reading one did not, they wait for the next run.
-    const isMoving = this.#sameDatabase && !from.dialect.stableReads;
-    const query = isMoving && highest !== undefined
-      ? limitedTo(from.dialect, this.#prepared.query, watermark.column, highest)
-      : this.#prepared.query;
-    const counts = await this.#byMode(query);
+    const { query, watermark, target } = this.#prepared;
+    const asFound = target.spec.mode !== "incremental";
+    const highest = watermark === undefined
+      ? undefined
+      : await highestWatermark(this.#request.from, query, watermark, { asFound });
+    const loaded = loadedQuery(this.#prepared, this.#request, highest);
+    const counts = await this.#execute(
+      planLoad(this.#prepared, loaded, this.#request, this.#request),
+    );
     return highest === undefined ? { counts } : { counts, watermark: highest };
   }
 
-  async #byMode(query: BoundQuery): Promise<LoadCounts> {
-    const { target } = this.#prepared;
-    const { mode } = target.spec;
-    const { restateFromMicros } = this.#request;
-    if (mode === "scd2") {
-      return await applyScd2(
-        await this.#staged(query),
-        restateFromMicros === undefined ? {} : { restateFromMicros },
-      );
+  async #execute(plan: LoadPlan): Promise<LoadCounts> {
+    const { to, restateFromMicros } = this.#request;
+    if (plan.by === "append") {
+      if (plan.empty !== undefined) await to.run(plan.empty);
+      const { insert } = plan;
+      return {
+        rowsInserted: "bulk" in insert
+          ? await this.#append(insert)
+          : await to.run(insert.sql, insert.params),
+      };
     }
-    if (mode === "merge" || (mode === "incremental" && target.keys.length > 0)) {
-      return await applyMerge(await this.#staged(query));
-    }
-    if (mode === "truncate") await this.#request.to.run(this.#dialect.emptyTable(target.table));
-    return { rowsInserted: await this.#append(query) };
+    if (plan.stage !== undefined) await this.#stage(plan.stage);
+    if (plan.by === "merge") return await applyMerge(plan.context);
+    return await applyScd2(
+      plan.context,
+      restateFromMicros === undefined ? {} : { restateFromMicros },
+    );
   }
 
-  get #dialect(): Dialect {
-    return this.#request.to.dialect;
-  }
-
-  async #append(query: BoundQuery): Promise<number> {
+  async #append(load: BulkLoad): Promise<number> {
     const { to, batchId, startedMicros } = this.#request;
-    const { target, pairs } = this.#prepared;
-    if (this.#sameDatabase) {
-      const { sql, params } = appendStatement(this.#dialect, {
-        target,
-        query,
-        pairs,
-        batchId,
-        startedMicros,
-      });
-      return await to.run(sql, params);
-    }
+    const { target } = this.#prepared;
     const now = await to.table(target.spec.table.ref);
     const constants: readonly ConstantColumn[] = [
       {
@@ -141,53 +121,26 @@ class RowLoad {
     const columns = names.map(({ name, type }): TargetColumn =>
       now?.columns.find((column) => column.name === name) ?? this.#column(name, type)
     );
-    return await this.#transfer(query, { table: target.table, columns }, constants);
+    return await this.#transfer(load, columns, constants);
   }
 
-  /** The incoming rows as a relation of the target's database. */
-  async #staged(query: BoundQuery): Promise<LoadContext> {
-    const { to, batchId, startedMicros } = this.#request;
-    const { target } = this.#prepared;
-    const context = {
-      session: to,
-      target,
-      batchId,
-      startedMicros,
-      newStage: () => this.#newStage(),
-    };
-    if (this.#sameDatabase && this.#dialect.stableReads) {
-      const bind = new Binder(this.#dialect);
-      const select = this.#select(bind, query);
-      if (bind.params.length === 0) return { ...context, relation: `(${select})` };
-    }
-    const stage = this.#newStage();
-    await to.run(this.#dialect.createStage(stage, target.columns, target.keys));
-    const relation = this.#dialect.stageName(stage);
-    if (this.#sameDatabase) {
-      const bind = new Binder(this.#dialect);
-      const columns = target.columns.map(({ name }) => this.#dialect.quote(name)).join(", ");
-      await to.run(
-        `INSERT INTO ${relation} (${columns}) ${this.#select(bind, query)}`,
-        bind.params,
-      );
+  async #stage({ create, fill, refresh }: StagePlan): Promise<void> {
+    const { to } = this.#request;
+    await to.run(create);
+    if ("bulk" in fill) {
+      const { columns } = this.#prepared.target;
+      await this.#transfer(fill, columns.map(({ name, type }) => this.#column(name, type)), []);
     } else {
-      const columns = target.columns.map(({ name, type }) => this.#column(name, type));
-      await this.#transfer(query, { table: relation, columns }, []);
+      await to.run(fill.sql, fill.params);
     }
-    const refresh = this.#dialect.refreshStatistics?.(relation);
     if (refresh !== undefined) await to.run(refresh);
-    return { ...context, relation };
-  }
-
-  #select(bind: Binder, query: BoundQuery): string {
-    return projection(this.#dialect, this.#prepared.pairs, `(${bind.query(query)}\n)`);
   }
 
   #column(name: string, type: string): TargetColumn {
     return {
       name,
       type,
-      nativeType: this.#dialect.columnType(type),
+      nativeType: this.#request.to.dialect.columnType(type),
       nullable: true,
       hasDefault: false,
       ...(type === "JSON" ? { json: true } : {}),
@@ -195,8 +148,8 @@ class RowLoad {
   }
 
   async #transfer(
-    query: BoundQuery,
-    into: LoadTarget,
+    { bulk: query, into: table }: BulkLoad,
+    columns: readonly TargetColumn[],
     constants: readonly ConstantColumn[],
   ): Promise<number> {
     const { from, to, deps, pipeline } = this.#request;
@@ -206,16 +159,10 @@ class RowLoad {
       query,
       pairs: this.#prepared.pairs,
       constants,
-      into,
+      into: { table, columns },
       engine: () => this.#engine.get(),
       engineDialect: duckdbDialect,
       onProgress: (rows) => deps.observe({ kind: "rows_loaded", pipeline, rows }),
     });
-  }
-
-  #newStage(): string {
-    this.#stages += 1;
-    // Sessions may be shared, and stages live as long as they do.
-    return `flow_stage_${this.#request.batchId.slice(0, 8)}_${this.#stages}`;
   }
 }

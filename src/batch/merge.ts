@@ -1,12 +1,13 @@
+import type { DatabaseSession } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import { Binder, type Statement } from "./binder.ts";
 import { BATCH_ID, type LoadContext, type LoadCounts, LOADED_AT } from "./load_context.ts";
 import { comparable } from "./projection.ts";
-import { countKeys, isGone, sameKey } from "./row_keys.ts";
+import { censusSql, countKeys, isGone, sameKey } from "./row_keys.ts";
 import { timestampOf } from "./time_value.ts";
 
 /** Updates the rows that are there and differ; undefined when there is no column to update. */
-export function updateStatement(context: LoadContext): Statement | undefined {
+function updateStatement(context: LoadContext): Statement | undefined {
   const { session: { dialect }, target } = context;
   if (target.valueColumns.length === 0) return undefined;
   const bind = new Binder(dialect);
@@ -28,7 +29,7 @@ export function updateStatement(context: LoadContext): Statement | undefined {
 }
 
 /** Inserts the rows whose key is not there. */
-export function insertStatement(context: LoadContext): Statement {
+function insertStatement(context: LoadContext): Statement {
   const { session: { dialect }, target } = context;
   const names = target.columns.map(({ name }) => dialect.quote(name));
   const all = [...names, dialect.quote(LOADED_AT), dialect.quote(BATCH_ID)];
@@ -46,7 +47,7 @@ export function insertStatement(context: LoadContext): Statement {
 }
 
 /** Inserts and updates at once, where the database has a statement for it and the table an index that it needs. */
-export function upsertStatement(context: LoadContext): Statement | undefined {
+function upsertStatement(context: LoadContext): Statement | undefined {
   const { session: { dialect }, target } = context;
   if (dialect.upsert === undefined || !target.keysAreUnique) return undefined;
   if (target.valueColumns.length === 0) return undefined;
@@ -71,10 +72,33 @@ export function upsertStatement(context: LoadContext): Statement | undefined {
 }
 
 /** Deletes the rows whose key is gone from the source. */
-export function deleteStatement(context: LoadContext): Statement {
+function deleteStatement(context: LoadContext): Statement {
   const { session: { dialect }, target } = context;
   const gone = isGone(dialect, target.keys, context.relation);
   return { sql: dialect.deleteWhere(target.table, gone), params: [] };
+}
+
+/** The statements of a merge in their order. */
+export interface MergeStatements {
+  readonly census: string;
+  /** One statement that gives both counts, or two. */
+  readonly change:
+    | { readonly upsert: Statement }
+    | { readonly update: Statement | undefined; readonly insert: Statement };
+  /** Under `handleDeletes = "hard"`. */
+  readonly remove: Statement | undefined;
+}
+
+/** What a merge executes, and previews show. */
+export function mergeStatements(context: LoadContext): MergeStatements {
+  const upsert = upsertStatement(context);
+  return {
+    census: censusSql(context),
+    change: upsert === undefined
+      ? { update: updateStatement(context), insert: insertStatement(context) }
+      : { upsert },
+    remove: context.target.spec.handleDeletes === "hard" ? deleteStatement(context) : undefined,
+  };
 }
 
 /**
@@ -84,35 +108,33 @@ export function deleteStatement(context: LoadContext): Statement {
  * @throws FlowError `key_null`, `key_duplicate`, `empty_source`
  */
 export async function applyMerge(context: LoadContext): Promise<LoadCounts> {
-  const { session, target } = context;
-  const census = await countKeys(context);
-  const deletes = target.spec.handleDeletes === "hard";
-  if (deletes && census.rows === 0) await refuseEmptySource(context);
-  const { rowsInserted, rowsUpdated } = await insertAndUpdate(context);
-  const rowsDeleted = deletes ? await session.run(deleteStatement(context).sql) : undefined;
+  const { session } = context;
+  const statements = mergeStatements(context);
+  const census = await countKeys(context, statements.census);
+  const { remove } = statements;
+  if (remove !== undefined && census.rows === 0) await refuseEmptySource(context);
+  const { rowsInserted, rowsUpdated } = await insertAndUpdate(session, statements);
   return {
     rowsInserted,
     rowsUpdated,
     rowsUnchanged: census.rows - rowsInserted - rowsUpdated,
-    ...(rowsDeleted === undefined ? {} : { rowsDeleted }),
+    ...(remove === undefined ? {} : { rowsDeleted: await session.run(remove.sql, remove.params) }),
   };
 }
 
 async function insertAndUpdate(
-  context: LoadContext,
+  session: DatabaseSession,
+  { change }: MergeStatements,
 ): Promise<{ readonly rowsInserted: number; readonly rowsUpdated: number }> {
-  const { session } = context;
-  const upsert = upsertStatement(context);
-  if (upsert !== undefined) {
-    const [counts] = await session.rows(upsert.sql, upsert.params);
+  if ("upsert" in change) {
+    const [counts] = await session.rows(change.upsert.sql, change.upsert.params);
     return {
       rowsInserted: Number(counts?.["inserted"] ?? 0),
       rowsUpdated: Number(counts?.["updated"] ?? 0),
     };
   }
-  const update = updateStatement(context);
+  const { update, insert } = change;
   const rowsUpdated = update === undefined ? 0 : await session.run(update.sql, update.params);
-  const insert = insertStatement(context);
   return { rowsInserted: await session.run(insert.sql, insert.params), rowsUpdated };
 }
 

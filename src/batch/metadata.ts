@@ -176,3 +176,16 @@ export async function finishHistory(
     bind.params,
   );
 }
+
+/** True when the history has the run as a success, which it has only with the rows. */
+export async function isRecorded(session: DatabaseSession, runId: string): Promise<boolean> {
+  const { dialect } = session;
+  const bind = new Binder(dialect);
+  const rows = await session.rows<{ status: string }>(
+    `SELECT ${dialect.quote("status")} AS status FROM ${metadataTables(dialect).runHistory} WHERE ${
+      dialect.quote("run_id")
+    } = ${bind.value(runId, "UUID")}`,
+    bind.params,
+  );
+  return rows[0]?.status === "success";
+}

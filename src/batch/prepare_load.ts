@@ -13,11 +13,12 @@ import {
   keepsWatermark,
   runQuery,
   sourceText,
-  watermarkColumn,
+  watermarkColumns,
 } from "./source_query.ts";
 import { isNumberType } from "./type_relation.ts";
 import { augmentedColumns, planTable, shownTable, type TablePlan } from "./target_table.ts";
-import { readWatermark, type StoredWatermark } from "./watermark.ts";
+import { refuseEndingStatements } from "./user_statements.ts";
+import { readWatermark, type WatermarkColumns } from "./watermark.ts";
 
 /** Two sessions of one load; the same one when source and target are one database. */
 export interface LoadSessions {
@@ -39,7 +40,7 @@ export interface PreparedLoad {
   readonly table: DatabaseTable | undefined;
   readonly plan: TablePlan;
   /** Set for loads that keep a watermark. */
-  readonly watermark?: { readonly column: Column; readonly before: StoredWatermark | undefined };
+  readonly watermark?: WatermarkColumns;
   readonly notices: readonly string[];
 }
 
@@ -51,13 +52,14 @@ export function loadName(spec: BatchSpec, target: BatchTarget): string {
 /**
  * Finds out what a load will do, and whether it can. Writes nothing.
  *
- * @throws FlowError `query_invalid`, `query_column_missing`, `schema_drift`, `target_table_missing` and others
+ * @throws FlowError `transaction_ended`, `query_invalid`, `query_column_missing`, `schema_drift`, `target_table_missing` and others
  */
 export async function prepareLoad(
   spec: BatchSpec,
   target: BatchTarget,
   { from, to }: LoadSessions,
 ): Promise<PreparedLoad> {
+  refuseEndingStatements(spec, to.dialect);
   const notices: string[] = [];
   const text = sourceText(spec, target, from.dialect);
   const { sql, params } = boundStatement(from.dialect, describableQuery(spec, text));
@@ -117,13 +119,13 @@ export async function prepareLoad(
 
   async function watermarkPart() {
     if (!keepsWatermark(text, target, from.dialect)) return {};
-    const column = watermarkColumn(spec, target, queryColumns);
+    const watermark = watermarkColumns(spec, target, queryColumns);
     const kept = await to.table(metadataRef(to.dialect, "watermarks"));
     const before = kept === undefined
       ? undefined
-      : await readWatermark(to, loadName(spec, target), column.name);
+      : await readWatermark(to, loadName(spec, target), watermark.column.name);
     const query = runQuery(spec, target, from.dialect, text, queryColumns, before);
-    return { query, watermark: { column, before } };
+    return { query, watermark };
   }
 }
 

@@ -3,18 +3,16 @@ import type { BatchConnection, BatchSpec, BatchTarget } from "../core/batch_spec
 import type { Dialect } from "../core/database.ts";
 import { toFlowError } from "../core/error.ts";
 import type { TargetOutcome } from "../core/run_log.ts";
-import { appendStatement } from "./append.ts";
-import { Binder } from "./binder.ts";
+import { Binder, type Statement } from "./binder.ts";
 import type { BatchDependencies } from "./dependencies.ts";
-import type { LoadContext } from "./load_context.ts";
-import { deleteStatement, insertStatement, updateStatement, upsertStatement } from "./merge.ts";
+import { type BulkLoad, loadedQuery, type LoadPlan, planLoad } from "./load_plan.ts";
+import { mergeStatements } from "./merge.ts";
 import { type LoadSessions, type PreparedLoad, prepareLoad } from "./prepare_load.ts";
-import { projection } from "./projection.ts";
-import { censusSql } from "./row_keys.ts";
 import { runTarget, withSessions } from "./run_target.ts";
 import { scd2Statements } from "./scd2.ts";
 import { sourceText } from "./source_query.ts";
 import { augmentedColumns, shownTable } from "./target_table.ts";
+import { watermarkStatements } from "./watermark.ts";
 
 /**
  * Tells what a run would do: columns, keys, path and statements. A dry run also does it, in transactions that are rolled back.
@@ -73,7 +71,7 @@ async function previewTarget(
     planSql: [],
   };
   try {
-    known = await withSessions(spec, target, deps, async (sessions) => {
+    known = await withSessions(spec, target, deps, "look", async (sessions) => {
       const prepared = await prepareLoad(spec, target, sessions);
       for (const notice of prepared.notices) notes.add(notice);
       return {
@@ -84,7 +82,7 @@ async function previewTarget(
         keysReason: prepared.keysReason,
         compareColumns: prepared.target.valueColumns,
         compareColumnsReason: prepared.valuesReason,
-        planSql: planStatements(spec, prepared, sessions, path),
+        planSql: runStatements(spec, prepared, sessions),
       };
     });
     if (!dryRun) return known;
@@ -112,84 +110,55 @@ function pathOf(
 }
 
 /** The statements of a load in their order, with the placeholders of their values. */
-function planStatements(
+function runStatements(
   spec: BatchSpec,
   prepared: PreparedLoad,
-  { from, to }: LoadSessions,
-  path: TargetOutcome["path"],
+  sessions: LoadSessions,
 ): readonly string[] {
-  const { target } = prepared;
-  const { mode } = target.spec;
-  const direct = mode === "append" || mode === "truncate" || target.keys.length === 0;
+  const { watermark, query, target } = prepared;
+  const asFound = target.spec.mode !== "incremental";
+  // The values are the run's; here are only their places.
+  const highest = watermark?.tieBreak === undefined ? { value: "" } : { value: "", tie: "" };
+  const plan = planLoad(prepared, loadedQuery(prepared, sessions, highest), sessions, {
+    batchId: "preview",
+    startedMicros: 0n,
+  });
   return [
     ...prepared.plan.ddl,
     ...spec.sqlBefore,
-    ...(direct
-      ? directStatements(prepared, from.dialect, to.dialect, path)
-      : stagedStatements(prepared, { from, to }, path)),
+    ...(watermark === undefined
+      ? []
+      : watermarkStatements(sessions.from.dialect, query, watermark, { asFound })
+        .map(({ sql }) => sql)),
+    ...planStatements(plan, sessions.from.dialect),
     ...spec.sqlAfter,
   ];
 }
 
-function directStatements(
-  { target, query, pairs }: PreparedLoad,
-  from: Dialect,
-  to: Dialect,
-  path: TargetOutcome["path"],
-): readonly string[] {
-  const load = path === "same_db"
-    ? appendStatement(to, { target, query, pairs, batchId: "", startedMicros: 0n }).sql
-    : bulkLoad(from, query, target.table);
-  return [...(target.spec.mode === "truncate" ? [to.emptyTable(target.table)] : []), load];
-}
-
-function stagedStatements(
-  prepared: PreparedLoad,
-  { from, to }: LoadSessions,
-  path: TargetOutcome["path"],
-): readonly string[] {
-  const { dialect } = to;
-  const { target, query, pairs } = prepared;
-  const bind = new Binder(dialect);
-  const select = projection(dialect, pairs, `(${bind.query(query)}\n)`);
-  const inPlace = path === "same_db" && dialect.stableReads && bind.params.length === 0;
-  const stage = dialect.stageName("flow_stage_1");
-  const filled = path === "same_db"
-    ? `INSERT INTO ${stage} ${select}`
-    : bulkLoad(from.dialect, query, stage);
-  let stages = 1;
-  const context: LoadContext = {
-    session: to,
-    target,
-    relation: inPlace ? `(${select})` : stage,
-    batchId: "",
-    startedMicros: 0n,
-    newStage: () => `flow_stage_${stages += 1}`,
-  };
-  const staging = inPlace
-    ? []
-    : [dialect.createStage("flow_stage_1", target.columns, target.keys), filled];
-  if (target.spec.mode === "scd2") {
-    return [
-      ...staging,
-      ...scd2Statements(context, {}).map(({ sql }) => sql),
-    ];
+function planStatements(plan: LoadPlan, from: Dialect): readonly string[] {
+  const loaded = (load: Statement | BulkLoad) => "bulk" in load ? bulkText(load, from) : load.sql;
+  if (plan.by === "append") {
+    return [...(plan.empty === undefined ? [] : [plan.empty]), loaded(plan.insert)];
   }
-  const upsert = upsertStatement(context);
-  const update = updateStatement(context);
+  const { stage, context } = plan;
+  const staging = stage === undefined
+    ? []
+    : [stage.create, loaded(stage.fill), ...(stage.refresh === undefined ? [] : [stage.refresh])];
+  if (plan.by === "scd2") {
+    return [...staging, ...scd2Statements(context, {}).map(({ sql }) => sql)];
+  }
+  const { census, change, remove } = mergeStatements(context);
+  const changes = "upsert" in change ? [change.upsert] : [change.update, change.insert];
   return [
     ...staging,
-    censusSql(context),
-    ...(upsert !== undefined
-      ? [upsert.sql]
-      : [...(update === undefined ? [] : [update.sql]), insertStatement(context).sql]),
-    ...(target.spec.handleDeletes === "hard" ? [deleteStatement(context).sql] : []),
+    census,
+    ...[...changes, remove].filter((one) => one !== undefined).map(({ sql }) => sql),
   ];
 }
 
-function bulkLoad(dialect: Dialect, query: PreparedLoad["query"], into: string): string {
+function bulkText({ bulk, into }: BulkLoad, dialect: Dialect): string {
   return `-- rows of this query are loaded into ${into} in bulk\n${
-    new Binder(dialect).query(query)
+    new Binder(dialect).query(bulk)
   }`;
 }
 

@@ -34,13 +34,12 @@ export function censusSql(context: LoadContext): string {
 /**
  * Counts the incoming rows and refuses those that no key tells apart.
  *
+ * @param sql the query of {@link censusSql}
  * @throws FlowError `key_null`, `key_duplicate` (user): nothing has been written yet.
  */
-export async function countKeys(context: LoadContext): Promise<KeyCensus> {
+export async function countKeys(context: LoadContext, sql: string): Promise<KeyCensus> {
   const { session, target } = context;
-  const [row] = await session.rows<Record<"n_keys" | "n_rows" | "n_nulls", unknown>>(
-    censusSql(context),
-  );
+  const [row] = await session.rows<Record<"n_keys" | "n_rows" | "n_nulls", unknown>>(sql);
   const census = { rows: Number(row?.n_rows ?? 0), keys: Number(row?.n_keys ?? 0) };
   const nulls = Number(row?.n_nulls ?? 0);
   if (nulls > 0) {

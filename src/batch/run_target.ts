@@ -1,15 +1,22 @@
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { Database, DatabaseSession } from "../core/database.ts";
+import type { DatabaseSession } from "../core/database.ts";
 import { describeError, FlowError, toFlowError } from "../core/error.ts";
 import { failpoint } from "../core/failpoint.ts";
 import type { TargetOutcome } from "../core/run_log.ts";
 import type { BatchDependencies } from "./dependencies.ts";
 import { loadRows } from "./load_rows.ts";
 import type { LoadCounts } from "./load_context.ts";
-import { ensureMetadata, finishHistory, metadataTables, startHistory } from "./metadata.ts";
-import { Binder } from "./binder.ts";
+import {
+  ensureMetadata,
+  finishHistory,
+  isRecorded,
+  metadataTables,
+  startHistory,
+} from "./metadata.ts";
 import { loadName, type LoadSessions, type PreparedLoad, prepareLoad } from "./prepare_load.ts";
+import type { LoadInDoubt, TargetRun } from "./run_progress.ts";
 import { shownTable } from "./target_table.ts";
+import { runUserStatements, type StatementList } from "./user_statements.ts";
 import { watermarkText, writeWatermark } from "./watermark.ts";
 
 /** How one target of a pipeline is run. */
@@ -19,28 +26,31 @@ export interface RunTargetOptions {
   readonly restateFromMicros?: bigint;
   /** The run that this load is one part of, for pipelines with several targets. */
   readonly parentRunId?: string;
-}
-
-/** What one target got, and what is worth telling about it. */
-export interface TargetRun {
-  readonly outcome: TargetOutcome;
-  readonly notices: readonly string[];
+  /** `RunProgress.inDoubt`: read before the load, and written when its COMMIT cannot be resolved. */
+  readonly inDoubt?: Map<string, LoadInDoubt>;
 }
 
 /** How long to wait for the lock when it has to be found out whether a COMMIT took place (ms). */
 const RESOLVE_WITHIN_MS = 30_000;
 const RESOLVE_PAUSE_MS = 250;
 
+/** What is done with a target: a look writes nothing, a trial is rolled back, and neither makes the file of a database that is yet to come. */
+export type Purpose = "look" | "trial" | "load";
+
 /** Opens both ends of a load, does the work, and closes them. `from` and `to` are one session when both are the same database. */
 export async function withSessions<T>(
   spec: BatchSpec,
   target: BatchTarget,
   deps: BatchDependencies,
+  purpose: Purpose,
   work: (sessions: LoadSessions, path: TargetOutcome["path"]) => Promise<T>,
 ): Promise<T> {
   const toDatabase = deps.openDatabase(target.connection);
   const fromDatabase = deps.openDatabase(spec.sourceConnection);
-  const to = await toDatabase.connect(deps.signal);
+  const to = await toDatabase.connect(deps.signal, {
+    readOnly: purpose === "look",
+    missingAsEmpty: purpose !== "load",
+  });
   try {
     if (toDatabase.identity === fromDatabase.identity) {
       return await work({ from: to, to }, "same_db");
@@ -59,7 +69,8 @@ export async function withSessions<T>(
 /**
  * Loads one target: rows, watermark and history in one transaction. Whatever fails leaves the target as it was.
  *
- * @throws FlowError `pipeline_running` when another process runs it, and whatever the load throws
+ * @throws FlowError `pipeline_running` when another process runs it, `commit_unresolved` when nobody can tell whether its rows were committed,
+ *   and whatever the load throws
  */
 export async function runTarget(
   spec: BatchSpec,
@@ -67,7 +78,8 @@ export async function runTarget(
   deps: BatchDependencies,
   options: RunTargetOptions,
 ): Promise<TargetRun> {
-  return await withSessions(spec, target, deps, async (sessions, path) => {
+  const purpose = options.dryRun ? "trial" : "load";
+  return await withSessions(spec, target, deps, purpose, async (sessions, path) => {
     const run = new TargetLoad(spec, target, deps, options, sessions, path);
     return options.dryRun ? await run.tryOut() : await run.run();
   });
@@ -106,6 +118,8 @@ class TargetLoad {
   async run(): Promise<TargetRun> {
     const { to } = this.#sessions;
     if (!(await to.lock(lockName(this.#name)))) throw alreadyRunning(this.#spec.name);
+    const earlier = await this.#earlierLoad();
+    if (earlier !== undefined) return earlier;
     await ensureMetadata(to);
     await startHistory(to, {
       runId: this.#runId,
@@ -130,9 +144,8 @@ class TargetLoad {
       return done;
     } catch (thrown) {
       const error = toFlowError(thrown);
-      // The answer to the COMMIT was lost, not necessarily the COMMIT.
-      if (done !== undefined && error.retryable && await this.#wasCommitted()) return done;
-      await this.#recordFailure(error);
+      if (done === undefined) await this.#recordFailure(to, error);
+      else if (await this.#wasCommitted(done, error)) return done;
       throw thrown;
     } finally {
       await this.#endReading();
@@ -175,7 +188,7 @@ class TargetLoad {
     if (from !== to) await from.begin();
     if (dialect.transactionalDdl) await runAll(to, prepared.plan.ddl);
     failpoint("batch_after_ddl");
-    await runAll(to, this.#spec.sqlBefore);
+    await this.#runOwn("sqlBefore");
     const { counts, watermark } = await loadRows(prepared, {
       ...this.#sessions,
       deps: this.#deps,
@@ -191,9 +204,13 @@ class TargetLoad {
     if (keep && watermark !== undefined && column !== undefined) {
       await writeWatermark(to, this.#name, column, watermark, micros(this.#deps));
     }
-    await runAll(to, this.#spec.sqlAfter);
+    await this.#runOwn("sqlAfter");
     if (keep) await this.#recordSuccess(counts);
     return { counts, watermark: watermark === undefined ? undefined : watermarkText(watermark) };
+  }
+
+  async #runOwn(list: StatementList): Promise<void> {
+    await runUserStatements(this.#sessions.to, this.#spec, list, { dryRun: this.#options.dryRun });
   }
 
   async #recordSuccess(counts: LoadCounts): Promise<void> {
@@ -215,11 +232,10 @@ class TargetLoad {
   }
 
   /** The failure itself is what counts: when it cannot be recorded, the run still fails with it. */
-  async #recordFailure(error: FlowError): Promise<void> {
-    const { to } = this.#sessions;
+  async #recordFailure(session: DatabaseSession, error: FlowError): Promise<void> {
     try {
-      await to.rollback();
-      await finishHistory(to, this.#runId, {
+      await session.rollback();
+      await finishHistory(session, this.#runId, {
         status: "failed",
         finishedMicros: micros(this.#deps),
         errorMessage: describeError(error),
@@ -253,51 +269,73 @@ class TargetLoad {
     };
   }
 
+  /** What an earlier attempt has loaded, whose COMMIT could not be resolved then. The lock, which this session has, shows that it has ended. */
+  async #earlierLoad(): Promise<TargetRun | undefined> {
+    const { inDoubt } = this.#options;
+    const doubt = inDoubt?.get(this.#name);
+    if (doubt === undefined) return undefined;
+    const isThere = await isRecorded(this.#sessions.to, doubt.runId);
+    inDoubt?.delete(this.#name);
+    return isThere ? doubt.run : undefined;
+  }
+
   /**
-   * After a COMMIT whose answer was lost: the run's own row in the history tells, once the lock shows that the old session has ended.
+   * After a COMMIT that failed, or whose answer was lost: a new session finds out by the run's own row in the history, once the lock shows that the old one
+   * has ended. That is closed first, also when it is alive: it holds the lock, and might see its own rows without their being committed. When they
+   * are not there, the failure is recorded.
    *
-   * @throws FlowError `commit_unresolved` (not retryable: the load might come twice), or the signal's reason
+   * @throws FlowError `commit_unresolved` (external, not retryable)
    */
-  async #wasCommitted(): Promise<boolean> {
+  async #wasCommitted(run: TargetRun, error: FlowError): Promise<boolean> {
     const { clock, signal } = this.#deps;
-    const database: Database = this.#deps.openDatabase(this.#target.connection);
+    const { to } = this.#sessions;
+    this.#options.inDoubt?.set(this.#name, { runId: this.#runId, run });
+    await to.rollback().catch(() => {});
+    await to.close().catch(() => {});
     const deadline = clock.monotonic() + RESOLVE_WITHIN_MS;
-    let failure: unknown;
-    do {
+    for (;;) {
+      let cause: unknown = error;
       try {
-        const session = await database.connect(signal);
-        try {
-          if (await session.lock(lockName(this.#name))) return await this.#isRecorded(session);
-        } finally {
-          await session.close();
+        const told = await this.#asked(error);
+        if (told !== undefined) {
+          this.#options.inDoubt?.delete(this.#name);
+          return told;
         }
-      } catch (error) {
-        failure = error;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        cause = thrown;
       }
+      if (clock.monotonic() > deadline) throw this.#unresolved(cause);
       await clock.sleep(RESOLVE_PAUSE_MS, signal);
-    } while (clock.monotonic() <= deadline);
-    // Not the failure itself: that may be one after which runs are tried again, and the rows may be there.
-    throw new FlowError(
+    }
+  }
+
+  /** Whether the rows are there; undefined while the session that loaded them has the lock. */
+  async #asked(error: FlowError): Promise<boolean | undefined> {
+    const { openDatabase, signal } = this.#deps;
+    const session = await openDatabase(this.#target.connection).connect(signal);
+    try {
+      if (!await session.lock(lockName(this.#name))) return undefined;
+      const isThere = await isRecorded(session, this.#runId);
+      if (!isThere) await this.#recordFailure(session, error);
+      return isThere;
+    } finally {
+      await session.close();
+    }
+  }
+
+  #unresolved(cause: unknown): FlowError {
+    const { runHistory } = metadataTables(this.#sessions.to.dialect);
+    return new FlowError(
       `whether the rows of '${this.#name}' were committed could not be found out in time`,
       {
         code: "commit_unresolved",
         domain: "external",
-        hint: `look for run ${this.#runId} in ${metadataTables(database.dialect).runHistory}`,
-        ...(failure === undefined ? {} : { cause: failure }),
+        hint: `look for run ${this.#runId} in ${runHistory}`,
+        details: { run_id: this.#runId },
+        cause,
       },
     );
-  }
-
-  async #isRecorded(session: DatabaseSession): Promise<boolean> {
-    const { dialect } = session;
-    const bind = new Binder(dialect);
-    const rows = await session.rows<{ status: string }>(
-      `SELECT ${dialect.quote("status")} AS status FROM ${
-        metadataTables(dialect).runHistory
-      } WHERE ${dialect.quote("run_id")} = ${bind.value(this.#runId, "UUID")}`,
-      bind.params,
-    );
-    return rows[0]?.status === "success";
   }
 }
 

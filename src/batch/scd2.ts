@@ -31,7 +31,7 @@ import { changesStatements } from "./scd2_timeline.ts";
 const EXAMPLES = 3;
 
 /**
- * The statements of a run in their order, for previews. A run leaves out those that have nothing to do.
+ * The statements of a run in their order, for previews. A run leaves out those that have nothing to do, and asks for examples of what it refuses.
  *
  * @throws FlowError `restate_needs_event_time`
  */
@@ -40,21 +40,36 @@ export function scd2Statements(
   options: Scd2Options,
 ): readonly Scd2Statement[] {
   const plan = planScd2(context, options);
-  const refresh = refreshStatement(plan);
+  const { keys, rows, points, changes } = plan.stages;
+  const carried = refreshStatement(plan);
+  const tellPlanner = (stage: string) => given("tell the planner", statisticsSql(context, stage));
+  const drop = (stage: string) => given("drop the stage", context.session.dialect.dropStage(stage));
   return [
     keysStatement(plan),
+    keyCountStatement(plan),
     knownKeysStatement(plan),
+    ...tellPlanner(keys),
     ...rowStatements(plan),
     ...pointStatements(plan),
     ...changesStatements(plan),
+    ...drop(points),
+    ...tellPlanner(changes),
+    changeCountStatement(plan),
     moveStatement(plan),
     correctStatement(plan),
-    ...refresh === undefined ? [] : [refresh],
+    ...carried === undefined ? [] : [carried],
     removeStatement(plan),
     insertStatement(plan),
+    ...drop(changes),
+    ...drop(rows),
     insertSinglesStatement(plan),
+    ...drop(keys),
     ...plan.soft ? [closeMissingStatement(plan)] : [],
   ];
+}
+
+function given(title: string, sql: string | undefined): readonly Scd2Statement[] {
+  return sql === undefined ? [] : [{ title, sql, params: [] }];
 }
 
 /**
@@ -142,12 +157,13 @@ async function run({ session }: LoadContext, { sql, params }: Scd2Statement): Pr
 }
 
 /** Makes the stage known to the planner before it is joined. */
-async function refresh(
-  { session: { dialect }, session }: LoadContext,
-  stage: string,
-): Promise<void> {
-  const sql = dialect.refreshStatistics?.(dialect.stageName(stage));
-  if (sql !== undefined) await session.run(sql);
+async function refresh(context: LoadContext, stage: string): Promise<void> {
+  const sql = statisticsSql(context, stage);
+  if (sql !== undefined) await context.session.run(sql);
+}
+
+function statisticsSql({ session: { dialect } }: LoadContext, stage: string): string | undefined {
+  return dialect.refreshStatistics?.(dialect.stageName(stage));
 }
 
 async function drop({ session }: LoadContext, stage: string): Promise<void> {

@@ -5,7 +5,7 @@ import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { Binder, BoundQuery, BoundValue } from "./binder.ts";
 import { isNumberType } from "./type_relation.ts";
-import { sortableColumn, type StoredWatermark } from "./watermark.ts";
+import { sortableColumn, type StoredWatermark, type WatermarkColumns } from "./watermark.ts";
 
 /** The parameter that stands for the highest value that earlier runs have read. */
 export const WATERMARK = "watermark";
@@ -57,7 +57,7 @@ export function runQuery(
 ): BoundQuery {
   const values: Record<string, BoundValue> = { ...userValues(spec) };
   if (!keepsWatermark(text, target, dialect)) return { text, values };
-  const column = watermarkColumn(spec, target, columns);
+  const { column, tieBreak } = watermarkColumns(spec, target, columns);
   const low = watermark?.value ?? dialect.lowestValue(orderedType(column));
   // Where values have no form of their own, the query compares with the value as it was found.
   values[WATERMARK] = dialect.sortable === undefined
@@ -68,12 +68,11 @@ export function runQuery(
 
   function above(bind: Binder, { value, tie }: StoredWatermark): string {
     const name = sortableColumn(dialect, column);
-    const { tieBreakColumn, overlapSeconds } = target;
-    if (tieBreakColumn !== undefined && tie !== undefined) {
-      const { name: tieName, type: tieType } = columnNamed(spec, columns, tieBreakColumn);
+    const { overlapSeconds } = target;
+    if (tieBreak !== undefined && tie !== undefined) {
       return `${name} > ${bind.value(value, column.type)} OR (${name} = ` +
-        `${bind.value(value, column.type)} AND ${dialect.quote(tieName)} > ` +
-        `${bind.value(tie, tieType)})`;
+        `${bind.value(value, column.type)} AND ${dialect.quote(tieBreak.name)} > ` +
+        `${bind.value(tie, tieBreak.type)})`;
     }
     const low = bind.value(value, column.type);
     if (overlapSeconds === 0 || !isTime(column.type)) return `${name} >= ${low}`;
@@ -82,12 +81,12 @@ export function runQuery(
   }
 }
 
-/** The column whose highest value is kept. */
-export function watermarkColumn(
+/** The column whose highest value is kept, and under mode incremental the one that orders its ties, where one is given. */
+export function watermarkColumns(
   spec: BatchSpec,
   target: BatchTarget,
   columns: readonly Column[],
-): Column {
+): WatermarkColumns {
   if (target.incrementalColumn === undefined) {
     throw new FlowError(
       `pipeline '${spec.name}' uses $watermark, but does not say of which column`,
@@ -98,7 +97,11 @@ export function watermarkColumn(
       },
     );
   }
-  return columnNamed(spec, columns, target.incrementalColumn);
+  const column = columnNamed(spec, columns, target.incrementalColumn);
+  const { tieBreakColumn, mode } = target;
+  return mode !== "incremental" || tieBreakColumn === undefined
+    ? { column }
+    : { column, tieBreak: columnNamed(spec, columns, tieBreakColumn) };
 }
 
 function columnNamed(spec: BatchSpec, columns: readonly Column[], name: string): Column {

@@ -31,7 +31,7 @@ async function targetProblems(
   deps: BatchDependencies,
 ): Promise<readonly string[]> {
   try {
-    return await withSessions(spec, target, deps, async (sessions) => {
+    return await withSessions(spec, target, deps, "look", async (sessions) => {
       const prepared = await prepareLoad(spec, target, sessions);
       return unassignable(prepared, sessions.from.dialect.kind, shownTable(target.table.ref));
     });

@@ -2,7 +2,7 @@ import type { DatabaseSession, Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { SqlValue } from "../core/session.ts";
-import { Binder, type BoundQuery } from "./binder.ts";
+import { Binder, type BoundQuery, type Statement } from "./binder.ts";
 import { metadataTables } from "./metadata.ts";
 import { timestampOf } from "./time_value.ts";
 
@@ -101,6 +101,12 @@ export function sortableColumn(dialect: Dialect, { name, type }: Column): string
   return dialect.sortable?.({ sql, type }) ?? sql;
 }
 
+/** The columns by which a load keeps its watermark. */
+export interface WatermarkColumns {
+  readonly column: Column;
+  readonly tieBreak?: Column;
+}
+
 /**
  * The highest value (and its tie-break) among the rows that a query gives now; undefined when there are none.
  *
@@ -109,38 +115,70 @@ export function sortableColumn(dialect: Dialect, { name, type }: Column): string
 export async function highestWatermark(
   session: DatabaseSession,
   query: BoundQuery,
-  column: Column,
-  { tieBreakColumn, asFound }: {
-    readonly tieBreakColumn: string | undefined;
-    readonly asFound: boolean;
-  },
+  columns: WatermarkColumns,
+  { asFound }: { readonly asFound: boolean },
 ): Promise<StoredWatermark | undefined> {
   const { dialect } = session;
-  const name = asFound ? dialect.quote(column.name) : sortableColumn(dialect, column);
-  const bind = new Binder(dialect);
-  const [row] = await session.rows<{ high: SqlValue }>(
-    `SELECT max(${name}) AS high FROM (${bind.query(query)}\n) AS q`,
-    bind.params,
-  );
+  const highest = highestStatement(dialect, query, columns, asFound);
+  const [row] = await session.rows<{ high: SqlValue }>(highest.sql, highest.params);
   if (row === undefined || row.high === null) return undefined;
   const value = String(row.high);
-  if (tieBreakColumn === undefined) return { value };
-  const tied = new Binder(dialect);
-  const [top] = await session.rows<{ tie: SqlValue }>(
-    `SELECT max(${dialect.quote(tieBreakColumn)}) AS tie FROM (${
-      tied.query(query)
-    }\n) AS q WHERE ${name} = ${tied.value(value, column.type)}`,
-    tied.params,
-  );
+  const tied = tieStatement(dialect, query, columns, asFound, value);
+  if (tied === undefined) return { value };
+  const [top] = await session.rows<{ tie: SqlValue }>(tied.sql, tied.params);
   return top === undefined || top.tie === null ? { value } : { value, tie: String(top.tie) };
 }
 
-/** The query without the rows above a watermark. */
+/** What {@link highestWatermark} asks, for previews. */
+export function watermarkStatements(
+  dialect: Dialect,
+  query: BoundQuery,
+  columns: WatermarkColumns,
+  { asFound }: { readonly asFound: boolean },
+): readonly Statement[] {
+  const tied = tieStatement(dialect, query, columns, asFound, "");
+  return [highestStatement(dialect, query, columns, asFound), ...tied === undefined ? [] : [tied]];
+}
+
+function highestStatement(
+  dialect: Dialect,
+  query: BoundQuery,
+  { column }: WatermarkColumns,
+  asFound: boolean,
+): Statement {
+  const bind = new Binder(dialect);
+  const name = watermarkValue(dialect, column, asFound);
+  const sql = `SELECT max(${name}) AS high FROM (${bind.query(query)}\n) AS q`;
+  return { sql, params: bind.params };
+}
+
+/** The highest tie-break among the rows of a value. */
+function tieStatement(
+  dialect: Dialect,
+  query: BoundQuery,
+  { column, tieBreak }: WatermarkColumns,
+  asFound: boolean,
+  value: string,
+): Statement | undefined {
+  if (tieBreak === undefined) return undefined;
+  const bind = new Binder(dialect);
+  const name = watermarkValue(dialect, column, asFound);
+  const sql = `SELECT max(${dialect.quote(tieBreak.name)}) AS tie FROM (${
+    bind.query(query)
+  }\n) AS q WHERE ${name} = ${bind.value(value, column.type)}`;
+  return { sql, params: bind.params };
+}
+
+function watermarkValue(dialect: Dialect, column: Column, asFound: boolean): string {
+  return asFound ? dialect.quote(column.name) : sortableColumn(dialect, column);
+}
+
+/** The query without the rows above the highest watermark (without any, when there is none): those that the next run reads. */
 export function limitedTo(
   dialect: Dialect,
   query: BoundQuery,
-  column: Column,
-  { value }: StoredWatermark,
+  { column, tieBreak }: WatermarkColumns,
+  highest: StoredWatermark | undefined,
 ): BoundQuery {
   const name = sortableColumn(dialect, column);
   const inner = query.where;
@@ -148,7 +186,18 @@ export function limitedTo(
     ...query,
     where: (bind) => {
       const first = inner === undefined ? "" : `(${inner(bind)}) AND `;
-      return `${first}(${name} IS NULL OR ${name} <= ${bind.value(value, column.type)})`;
+      const upTo = highest === undefined ? "" : ` OR ${below(bind, highest)}`;
+      return `${first}(${name} IS NULL${upTo})`;
     },
   };
+
+  function below(bind: Binder, { value, tie }: StoredWatermark): string {
+    if (tieBreak === undefined || tie === undefined) {
+      return `${name} <= ${bind.value(value, column.type)}`;
+    }
+    const tieName = dialect.quote(tieBreak.name);
+    return `${name} < ${bind.value(value, column.type)} OR (${name} = ` +
+      `${bind.value(value, column.type)} AND (${tieName} IS NULL OR ${tieName} <= ` +
+      `${bind.value(tie, tieBreak.type)}))`;
+  }
 }

@@ -46,13 +46,14 @@ export async function batchSpec(
   // Targets are looked into even when other keys are wrong, so that all problems are told at once.
   const known = shape ?? validPart(declaredPipeline.entries, value);
   const raws = rawTargets({ pipeline, value, shape: known, context });
-  const targets: BatchTarget[] = [];
-  for (const raw of raws) {
-    const target = await targetOf(raw, known, pipeline.place, context);
-    if (target !== undefined) targets.push(target);
-  }
-  const sourceConnection = await sourceOf(known, pipeline.place, raws, targets, context);
   const { place } = pipeline;
+  const connections: (BatchConnection | undefined)[] = [];
+  for (const raw of raws) connections.push(await connectionOf(raw, known, place, context));
+  const sourceConnection = await sourceOf(known, place, connections, context);
+  const kind = databaseKind(sourceConnection);
+  const targets = raws.map((raw, index) =>
+    resolvedTarget(raw, { connection: connections[index], sourceKind: kind, problems })
+  ).filter((target) => target !== undefined);
   if (value["source"] === undefined && value["source_table"] === undefined) {
     addNoSource(place, context);
   }
@@ -60,7 +61,7 @@ export async function batchSpec(
   const parameters = parameterValues(known, {
     place,
     problems,
-    kind: databaseKind(sourceConnection),
+    kind,
     given: value,
   });
   checkSchedule(place, known, context);
@@ -123,42 +124,42 @@ function dataPath(path: KeyPath, place: Place): KeyPath {
   return [key, snakeName(name), ...rest];
 }
 
-async function targetOf(
+async function connectionOf(
   raw: RawTarget,
   shape: Partial<PipelineShape>,
   place: Place,
   context: BatchContext,
-): Promise<BatchTarget | undefined> {
+): Promise<BatchConnection | undefined> {
   const given = raw.connection ?? shape.target_connection;
   const path = raw.connection === undefined ? ["target_connection"] : [...raw.path, "connection"];
-  const connection = await batchConnection({
+  return await batchConnection({
     value: given ?? DEFAULT_CONNECTION,
     place,
     path,
     isDefault: given === undefined,
   }, context);
-  return resolvedTarget(raw, connection, context.problems);
 }
 
+/** The connection that is given, or that of the targets, `undefined` standing for one with problems. */
 async function sourceOf(
   shape: Partial<PipelineShape>,
   place: Place,
-  raws: readonly RawTarget[],
-  targets: readonly BatchTarget[],
+  targets: readonly (BatchConnection | undefined)[],
   context: BatchContext,
 ): Promise<BatchConnection | undefined> {
   const { source_connection: value } = shape;
   if (value !== undefined) {
     return await batchConnection({ value, place, path: ["source_connection"] }, context);
   }
-  const [first, ...others] = targets;
-  const isOne = others.every(({ connection }) => isSame(connection, first?.connection));
-  if (!isOne && targets.length === raws.length) {
+  const known = targets.filter((connection) => connection !== undefined);
+  const [first, ...others] = known;
+  const isOne = others.every((connection) => isSame(connection, first));
+  if (!isOne && known.length === targets.length) {
     const key = keyName("source_connection", place.spelling);
     const message = "the targets have different connections: which of them is the source's?";
     context.problems.add(place, [], message, `give ${key}`);
   }
-  return first?.connection;
+  return first;
 }
 
 function isSame(one: BatchConnection, other: BatchConnection | undefined): boolean {

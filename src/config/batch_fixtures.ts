@@ -40,10 +40,22 @@ export const DEFAULT_ENV: FakeHostContent = {
   env: { EMATIX_FLOW_DSN: "postgres://flow:sEcret1@db/wh" },
 };
 
+/** A further database, whose texts have escapes. */
+export const mysqlConnector: Connector = {
+  kind: "mysql",
+  connectionOptions: { url: secretText() },
+  urlSchemes: ["mysql"],
+  openDatabase: unused,
+};
+
 /** Definitions of a TOML text named `p.toml`. */
-export function tomlBatch(text: string, content = DEFAULT_ENV): Promise<Definitions> {
+export function tomlBatch(
+  text: string,
+  content = DEFAULT_ENV,
+  connectors = batchConnectors,
+): Promise<Definitions> {
   return loadDefinitions({ from: "toml_text", text, name: "p.toml" }, {
-    connectors: batchConnectors,
+    connectors,
     ...fakeHost(content),
   });
 }

@@ -1,4 +1,5 @@
 import type { BatchConnection, BatchTarget, LoadMode } from "../core/batch_spec.ts";
+import type { DatabaseKind } from "../core/database.ts";
 import type { BatchContext, RawBatch } from "./batch.ts";
 import { batchTarget, LOAD_ENTRIES, type LoadShape, type PipelineShape } from "./batch_schema.ts";
 import { TargetChecks } from "./batch_target_checks.ts";
@@ -102,17 +103,20 @@ export function rawTargets(
 
 /**
  * Validates a target; `undefined` when it is not complete. What is wrong is added to the problems. Without a connection the rest is looked
- * into all the same.
+ * into all the same, and without the kind of the source's database its query by the rules that all databases share.
  */
 export function resolvedTarget(
   raw: RawTarget,
-  connection: BatchConnection | undefined,
-  problems: ProblemList,
+  { connection, sourceKind, problems }: {
+    readonly connection: BatchConnection | undefined;
+    readonly sourceKind: DatabaseKind | undefined;
+    readonly problems: ProblemList;
+  },
 ): BatchTarget | undefined {
   const table = raw.table === undefined ? undefined : tableOf(raw.table, problems);
   const { load } = raw;
   const mode: LoadMode = load.mode ?? "append";
-  new TargetChecks(raw, table, problems).check();
+  new TargetChecks(raw, table, sourceKind, problems).check();
   if (table === undefined || connection === undefined) return undefined;
   return {
     connection,

@@ -1,4 +1,5 @@
 import type { LoadMode } from "../core/batch_spec.ts";
+import type { DatabaseKind } from "../core/database.ts";
 import type { DeclaredTable } from "../core/table_spec.ts";
 import type { LoadShape } from "./batch_schema.ts";
 import type { RawTarget } from "./batch_target.ts";
@@ -32,14 +33,21 @@ export class TargetChecks {
   readonly #load: LoadShape;
   readonly #mode: LoadMode;
   readonly #table: DeclaredTable | undefined;
+  readonly #sourceKind: DatabaseKind | undefined;
   readonly #problems: ProblemList;
 
   /** Without a table (it has problems of its own) what depends on it is passed over. */
-  constructor(raw: RawTarget, table: DeclaredTable | undefined, problems: ProblemList) {
+  constructor(
+    raw: RawTarget,
+    table: DeclaredTable | undefined,
+    sourceKind: DatabaseKind | undefined,
+    problems: ProblemList,
+  ) {
     this.#raw = raw;
     this.#load = raw.load;
     this.#mode = raw.load.mode ?? "append";
     this.#table = table;
+    this.#sourceKind = sourceKind;
     this.#problems = problems;
   }
 
@@ -88,7 +96,7 @@ export class TargetChecks {
     const { incremental_column: column, overlap_seconds: overlap = 0 } = this.#load;
     const { query } = this.#raw;
     const isNamed = query !== undefined &&
-      findParameters(query).some(({ name }) => name === WATERMARK);
+      findParameters(query, this.#sourceKind).some(({ name }) => name === WATERMARK);
     const key = this.#key("incremental_column");
     if (column === undefined && this.#mode === "incremental") {
       const message = `mode = "incremental" needs ${key}: the column whose highest value is kept`;

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { batchProblems, tomlBatch } from "./batch_fixtures.ts";
+import {
+  batchConnectors,
+  batchProblems,
+  DEFAULT_ENV,
+  mysqlConnector,
+  tomlBatch,
+} from "./batch_fixtures.ts";
 
 /** The problems of a pipeline with the lines given, whose table has declared columns. Its own lines begin at line 1. */
 async function problems(lines: string, tableLines = ""): Promise<string[]> {
@@ -125,6 +131,28 @@ Deno.test("a watermark needs its column", async () => {
     `[[pipeline]]\nname = "p"\ntarget = { name = "t" }\n${query}incremental_column = "at"\n`,
   );
   assert.equal((await definitions.batch()).targets[0]?.incrementalColumn, "at");
+});
+
+Deno.test("$watermark is looked for by the rules of the source's database", async () => {
+  const connectors = [...batchConnectors, mysqlConnector];
+  const query = String.raw`SELECT * FROM s WHERE name <> 'O\'Brien' AND at > $watermark`;
+  for (const connection of ["source_connection", "target_connection"]) {
+    const definitions = await tomlBatch(
+      `[[pipeline]]
+name = "p"
+target = { name = "t" }
+source = '''${query}'''
+${connection} = "shop"
+incremental_column = "at"
+[connections.shop]
+kind = "mysql"
+url = "mysql://flow:sEcret1@shop/db"
+`,
+      DEFAULT_ENV,
+      connectors,
+    );
+    assert.equal((await definitions.batch()).sourceConnection.kind, "mysql");
+  }
 });
 
 Deno.test("names of columns are those of the table", async () => {

@@ -128,6 +128,10 @@ export interface Dialect {
   ): string | undefined;
   /** DDL takes part in transactions (MySQL commits before it). */
   readonly transactionalDdl: boolean;
+  /** True for a statement that is known to commit what is open, as MySQL's DDL does; it begins with its first word. Absent where only COMMIT does. */
+  commitsByItself?(statement: string): boolean;
+  /** There are SAVEPOINT and RELEASE SAVEPOINT. */
+  readonly savepoints: boolean;
   /** A query used twice within one transaction gives the same rows, and reads do not lock: modes may use it in place instead of staging it. */
   readonly stableReads: boolean;
 }
@@ -195,6 +199,7 @@ export interface DatabaseSession {
   };
   /** Takes the lock of that name for as long as the session lives; false when another session has it. Databases of one writer (DuckDB files) may always say true. */
   lock(name: string): Promise<boolean>;
+  /** Rolls back what is open, and lets the locks go. May be called twice. */
   close(): Promise<void>;
 }
 
@@ -206,14 +211,16 @@ export interface Database {
   /** Redacted, for messages. */
   readonly shown: string;
   readonly dialect: Dialect;
-  /**
-   * Connects; throws when that fails. Aborting the signal ends what the session is doing, also later. With `readOnly` the session never writes: a file is
-   * opened without the right to write to it, beside others who read, and is not made where it is missing. Servers need not care.
-   */
-  connect(
-    signal: AbortSignal,
-    options?: { readonly readOnly?: boolean },
-  ): Promise<DatabaseSession>;
+  /** Connects; throws when that fails. Aborting the signal ends what the session is doing, also later. */
+  connect(signal: AbortSignal, options?: ConnectOptions): Promise<DatabaseSession>;
+}
+
+/** How a database is connected to. Servers need not care. */
+export interface ConnectOptions {
+  /** The session never writes: a file is opened without the right to write to it, beside others who read, and is not made where it is missing. */
+  readonly readOnly?: boolean;
+  /** A missing file, whose directory is there, is taken as an empty database, which vanishes with the session: for those who ask what a first run would do. */
+  readonly missingAsEmpty?: boolean;
 }
 
 /** What a database needs from its host. */

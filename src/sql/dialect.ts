@@ -40,6 +40,7 @@ export const duckdbDialect: Dialect = {
   widenColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)} SET DATA TYPE ${columnType}`,
   transactionalDdl: true,
+  savepoints: false,
   stableReads: true,
 };
 

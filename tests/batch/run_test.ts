@@ -1,11 +1,12 @@
 /** What a run does around its rows: several targets, locks, dry runs, statements before and after, previews and validation. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { previewPipeline } from "../../src/batch/preview.ts";
 import { runPipeline } from "../../src/batch/run_pipeline.ts";
 import { validatePipeline } from "../../src/batch/validate_pipeline.ts";
-import type { TargetRun } from "../../src/batch/run_target.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { Database } from "../../src/core/database.ts";
+import { RunProgress } from "../../src/batch/run_progress.ts";
 import { FlowError } from "../../src/core/error.ts";
 import {
   availableKinds,
@@ -18,6 +19,7 @@ import {
   type Place,
   withScratch,
 } from "./rig.ts";
+import { watched } from "./watched_sessions.ts";
 
 const TABLE = declaredTable("dst", [
   column("id", "BIGINT", { nullable: false }),
@@ -98,10 +100,10 @@ onEach("a further attempt goes on with the target that failed", async (place, de
     batchTarget(place, TABLE, { mode: "append" }),
     batchTarget(place, broken, { mode: "append" }),
   ], { name: "fan" });
-  const completed = new Map<string, TargetRun>();
-  assert.equal(await codeOf(runPipeline(spec, deps, { completed })), "schema_drift");
+  const progress = new RunProgress();
+  assert.equal(await codeOf(runPipeline(spec, deps, { progress })), "schema_drift");
   await place.run("DROP TABLE broken");
-  const { targets } = await runPipeline(spec, deps, { completed });
+  const { targets } = await runPipeline(spec, deps, { progress });
   assert.deepEqual(targets.map(({ rowsInserted }) => rowsInserted), [2, 2]);
   assert.equal((await place.rows("SELECT id FROM dst")).length, 2);
 });
@@ -113,6 +115,35 @@ onEach("continueOnFailure runs the other targets, and still fails", async (place
   const spec = batchSpec(place, "SELECT id, name FROM src", targets, { continueOnFailure: true });
   assert.equal(await codeOf(runPipeline(spec, deps)), "schema_drift");
   assert.equal((await place.rows("SELECT id FROM dst")).length, 2);
+});
+
+onEach("continueOnFailure tells of every target that failed", async (place, deps) => {
+  const broken = { ...TABLE, ref: { name: "broken" } };
+  await place.run("CREATE TABLE broken (id BIGINT, other INTEGER NOT NULL)");
+  const held = await place.database.connect(deps.signal);
+  try {
+    assert.equal(await held.lock("flow:fan::dst"), true);
+    const spec = batchSpec(place, "SELECT id, name FROM src", [
+      batchTarget(place, broken),
+      batchTarget(place, TABLE),
+      batchTarget(place, { ...TABLE, ref: { name: "other" } }),
+    ], { name: "fan", continueOnFailure: true });
+    await assert.rejects(runPipeline(spec, deps), (error: FlowError) => {
+      assert.match(
+        error.message,
+        /^2 of 3 targets failed: broken: schema drift[^]*; dst: pipeline 'fan' is being run/,
+      );
+      assert.deepEqual([error.code, error.retryable], ["schema_drift", true]);
+      assert.equal(error.details["targets"], "broken, dst");
+      return true;
+    });
+  } finally {
+    await held.close();
+  }
+  assert.equal((await place.rows("SELECT id FROM other")).length, 2);
+  const notices = deps.observed.flatMap((one) => one.kind === "notice" ? [one.message] : []);
+  assert.ok(notices.some((text) => text.startsWith("failed: broken: schema drift")));
+  assert.ok(notices.some((text) => text.startsWith("failed: dst: pipeline 'fan' is being run")));
 });
 
 onEach("a pipeline that is being run elsewhere is refused", async (place, deps) => {
@@ -238,6 +269,53 @@ onEach("a preview gives the statements, and writes nothing", async (place, deps)
   assert.equal(await codeOf(place.rows(`SELECT * FROM ${history(place)}`)), "query_invalid");
 });
 
+for (const kind of ["sqlite", "duckdb"] as const) {
+  Deno.test(`a target's file that is yet to be made is made by its first run, on ${kind}`, () =>
+    withScratch(async (scratchDir) => {
+      const files = `${scratchDir}/files`;
+      await Deno.mkdir(files);
+      const deps = dependencies(scratchDir);
+      const there = () => [...Deno.readDirSync(files)].length;
+      for (const way of ["one database", "two databases"]) {
+        const to = await newPlace(kind, files);
+        const from = way === "one database" ? to : await newPlace("duckdb", scratchDir);
+        if (from !== to) await from.run("CREATE TABLE src (id BIGINT)");
+        const spec = batchSpec(from, "SELECT 1 AS id, 'a' AS name", [batchTarget(to, TABLE)]);
+        const before = there();
+        assert.deepEqual(await validatePipeline(spec, deps), []);
+        for (const dryRun of [false, true]) {
+          const { targets: [told] } = await previewPipeline(spec, deps, { dryRun });
+          assert.equal(told?.error, undefined, JSON.stringify(told?.error));
+          assert.equal(told?.outcome?.rowsInserted, dryRun ? 1 : undefined);
+        }
+        assert.equal(there(), before, way);
+        await runPipeline(spec, deps);
+        assert.equal((await to.rows("SELECT id FROM dst")).length, 1);
+      }
+      const nowhere = await newPlace(kind, `${files}/no/such`);
+      const spec = batchSpec(nowhere, "SELECT 1 AS id, 'a' AS name", [batchTarget(nowhere, TABLE)]);
+      assert.match((await validatePipeline(spec, deps))[0] ?? "", /there is no .* file at/);
+    }));
+}
+
+Deno.test("validate and preview neither wait for a writer nor change how a file is written", () =>
+  withScratch(async (scratchDir) => {
+    const place = await newPlace("sqlite", scratchDir);
+    const writer = new DatabaseSync(place.options["path"] ?? "");
+    try {
+      writer.exec("CREATE TABLE src (id BIGINT, name TEXT); BEGIN IMMEDIATE");
+      const spec = batchSpec(place, "SELECT id, name FROM src", [batchTarget(place, TABLE)]);
+      const deps = dependencies(scratchDir);
+      assert.deepEqual(await validatePipeline(spec, deps), []);
+      const { targets: [told] } = await previewPipeline(spec, deps, { dryRun: false });
+      assert.equal(told?.error, undefined);
+      const [mode] = writer.prepare("PRAGMA journal_mode").all();
+      assert.equal(mode?.["journal_mode"], "delete");
+    } finally {
+      writer.close();
+    }
+  }));
+
 onEach("validate tells each problem once", async (place, deps) => {
   const check = (sql: string, table = TABLE) =>
     validatePipeline(batchSpec(place, sql, [batchTarget(place, table)]), deps);
@@ -251,6 +329,35 @@ onEach("validate tells each problem once", async (place, deps) => {
   );
   await place.run("CREATE TABLE dst (id BIGINT, other INTEGER NOT NULL)");
   assert.match((await check("SELECT id, name FROM src"))[0] ?? "", /schema drift detected/);
+});
+
+/** In some databases the statement that writes sees rows which the one that looked for the highest value did not. */
+onEach("a row at the edge that comes in mid-run is loaded once", async (place, deps) => {
+  await place.run("CREATE TABLE moving (v INTEGER, t INTEGER)", "INSERT INTO moving VALUES (7, 1)");
+  const table = declaredTable("kept", [column("v", "INTEGER"), column("t", "INTEGER")]);
+  const options = { mode: "incremental", incrementalColumn: "v", tieBreakColumn: "t" } as const;
+  const spec = batchSpec(place, "SELECT v, t FROM moving", [batchTarget(place, table, options)]);
+  // Files have one writer at a time.
+  const isServer = place.kind === "mysql" || place.kind === "postgres";
+  const late: string[] = [];
+  const meddled = watched(deps, async (sql) => {
+    if (/^INSERT INTO .?kept/.test(sql)) await place.run(...late.splice(0));
+  });
+  const lateRow = (row: string) => isServer ? late.push(`INSERT INTO moving VALUES ${row}`) : 0;
+  lateRow("(7, 2)");
+  const first = await runPipeline(spec, meddled);
+  assert.deepEqual([first.targets[0]?.watermark, late], ['["7","1"]', []]);
+  await runPipeline(spec, deps);
+  // This one comes into a run that has found nothing new.
+  lateRow("(8, 1)");
+  const third = await runPipeline(spec, meddled);
+  assert.deepEqual([third.targets[0]?.watermark, late], [undefined, []]);
+  await runPipeline(spec, deps);
+  const rows = await place.rows("SELECT v, t FROM kept ORDER BY v, t");
+  assert.deepEqual(
+    rows.map(({ v, t }) => [Number(v), Number(t)]),
+    isServer ? [[7, 1], [7, 2], [8, 1]] : [[7, 1]],
+  );
 });
 
 onEach("a source table with mapped columns", async (place, deps) => {

@@ -1,5 +1,7 @@
 /** `flow sql`, as a shell runs it. */
+import { DuckDBInstance } from "@duckdb/node-api";
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { tableFromIPC } from "apache-arrow";
 import { flow, inDirectory, type Program, PROGRAMS, testEach } from "./flow_program.ts";
 
@@ -8,6 +10,10 @@ const FILES = {
   "days.jsonl": '{"day":"2026-01-31","tags":["a","b"]}\n',
   "q.sql": "-- all of them\nSELECT count(*) AS n FROM orders;\n",
 };
+
+async function emptyDuckdbFile(path: string): Promise<void> {
+  (await DuckDBInstance.create(path)).closeSync();
+}
 
 /** The bytes on standard output; the other helper decodes text. */
 async function bytesOf(
@@ -163,7 +169,8 @@ testEach("sql on a connection of a TOML file; what it does is rolled back", asyn
 testEach("sql shows what a database tells about itself", async (program) => {
   const toml = '[connections.dk]\nkind = "duckdb"\npath = "x.duckdb"\n' +
     '[connections.sq]\nkind = "sqlite"\npath = "x.db"\n';
-  await inDirectory({ ".ematix-flow.toml": toml }, async (cwd) => {
+  await inDirectory({ ".ematix-flow.toml": toml, "x.db": "" }, async (cwd) => {
+    await emptyDuckdbFile(`${cwd}/x.duckdb`);
     const told = async (connection: string, sql: string, format = "table") => {
       const args = ["sql", sql, "--connection", connection, "--format", format];
       const { code, stdout, stderr } = await flow(program, args, { cwd });
@@ -191,6 +198,46 @@ testEach("sql shows what a database tells about itself", async (program) => {
     );
     assert.equal(refused.code, 10);
     assert.match(refused.stderr, /^error: the query gives no columns\nhint: write a SELECT/);
+  });
+});
+
+testEach("sql on a file only looks: none is made, changed or locked", async (program) => {
+  const toml = '[connections.dk]\nkind = "duckdb"\npath = "x.duckdb"\n' +
+    '[connections.sq]\nkind = "sqlite"\npath = "x.db"\n' +
+    '[connections.dk_typo]\nkind = "duckdb"\npath = "y.duckdb"\n' +
+    '[connections.sq_typo]\nkind = "sqlite"\npath = "y.db"\n';
+  await inDirectory({ ".ematix-flow.toml": toml }, async (cwd) => {
+    const query = (connection: string, sql: string) =>
+      flow(program, ["sql", sql, "--connection", connection, "--format", "csv"], { cwd });
+    for (const [kind, connection] of [["SQLite", "sq_typo"], ["DuckDB", "dk_typo"]] as const) {
+      const { code, stderr } = await query(connection, "SELECT 1 AS a");
+      assert.equal(code, 10);
+      assert.match(stderr, new RegExp(`^error: there is no ${kind} file at 'y\\.`));
+    }
+    const names = [...Deno.readDirSync(cwd)].map(({ name }) => name).sort();
+    assert.deepEqual(names, [".ematix-flow.toml"]);
+
+    const writer = new DatabaseSync(`${cwd}/x.db`);
+    try {
+      writer.exec("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)");
+      writer.exec("BEGIN IMMEDIATE");
+      assert.equal((await query("sq", "SELECT a FROM t")).stdout, "a\n1\n", "beside a writer");
+      writer.exec("ROLLBACK");
+      const [mode] = writer.prepare("PRAGMA journal_mode").all();
+      assert.equal(mode?.["journal_mode"], "delete");
+      await query("sq", "PRAGMA user_version = 7");
+      const [version] = writer.prepare("PRAGMA user_version").all();
+      assert.equal(version?.["user_version"], 0);
+    } finally {
+      writer.close();
+    }
+    await emptyDuckdbFile(`${cwd}/x.duckdb`);
+    const reader = await DuckDBInstance.create(`${cwd}/x.duckdb`, { access_mode: "READ_ONLY" });
+    try {
+      assert.equal((await query("dk", "SELECT 1 AS a")).stdout, "a\n1\n", "beside a reader");
+    } finally {
+      reader.closeSync();
+    }
   });
 });
 

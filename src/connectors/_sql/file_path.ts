@@ -66,3 +66,19 @@ export function realPath(path: string): string {
     }
   }
 }
+
+/** True when there is no file at the path, and one could be made: its directory is there. */
+export async function isYetToBeMade(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return false;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return false;
+  }
+  try {
+    return (await Deno.stat(dirname(resolve(path)))).isDirectory;
+  } catch (error) {
+    // Where only the file itself may be looked at, nothing speaks against its directory.
+    return error instanceof Deno.errors.NotCapable;
+  }
+}

@@ -3,7 +3,7 @@ import type { Database, DatabaseContext } from "../../core/database.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
 import { duckdbDialect } from "../../sql/dialect.ts";
 import { FILE_DATABASE, openDuckdbFile } from "../../sql/duckdb_file.ts";
-import { databaseFilePath, realPath } from "../_sql/file_path.ts";
+import { databaseFilePath, isYetToBeMade, realPath } from "../_sql/file_path.ts";
 import { DuckdbDatabaseSession } from "./database_session.ts";
 
 /**
@@ -17,10 +17,11 @@ export function openDuckdbDatabase(options: Options, context: DatabaseContext): 
     identity: `duckdb:${realPath(path)}`,
     shown: `duckdb:${path}`,
     dialect: duckdbDialect,
-    connect: async (signal, { readOnly = false } = {}) => {
+    connect: async (signal, { readOnly = false, missingAsEmpty = false } = {}) => {
+      const isEmpty = missingAsEmpty && await isYetToBeMade(path);
       const file = await openDuckdbFile({
-        path,
-        access: readOnly ? "read" : "create",
+        path: isEmpty ? `${context.scratchDir}/${crypto.randomUUID()}.duckdb` : path,
+        access: readOnly && !isEmpty ? "read" : "create",
         maxMemoryMib: maxMemoryMib(options),
         scratchDir: context.scratchDir,
         clock: context.clock,

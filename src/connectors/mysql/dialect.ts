@@ -12,6 +12,24 @@ import { mysqlType } from "./type_map.ts";
 /** What an index of 3072 bytes holds of text. */
 const INDEX_CHARACTERS = 700;
 
+/** Statements of MySQL and MariaDB that commit what is open; those on temporary tables do not. */
+const COMMITTING = new RegExp(
+  `^(${
+    [
+      "ALTER",
+      String.raw`CREATE(?!\s+(OR\s+REPLACE\s+)?TEMPORARY\b)`,
+      String.raw`DROP(?!\s+(TEMPORARY|PREPARE)\b)`,
+      ...["RENAME", "TRUNCATE", "GRANT", "REVOKE", "INSTALL", "UNINSTALL", "FLUSH", "RESET"],
+      ...["CHANGE", "START", "STOP", "PURGE"],
+      String.raw`SET\s+PASSWORD`,
+      String.raw`(UN)?LOCK\s+TABLES?`,
+      String.raw`(CACHE|LOAD)\s+INDEX`,
+      String.raw`(ANALYZE|CHECK|OPTIMIZE|REPAIR)\s+(LOCAL\s+|NO_WRITE_TO_BINLOG\s+)?TABLES?`,
+    ].join("|")
+  })\\b`,
+  "i",
+);
+
 /**
  * The dialect of MariaDB 10.11 and later and of MySQL 8. Where the two differ, each skips the comment that is meant for the other one
  * (`/*M! … *\/`, `/*!80000 … *\/`), so that one text serves both.
@@ -54,6 +72,8 @@ export const mysqlDialect: Dialect = {
     `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType} NULL`,
   widenColumn,
   transactionalDdl: false,
+  commitsByItself: (statement) => COMMITTING.test(statement),
+  savepoints: true,
   // What INSERT … SELECT and UPDATE read is not the transaction's snapshot but the newest state, and they lock it.
   stableReads: false,
 };

@@ -78,6 +78,7 @@ export const postgresDialect: Dialect = {
   widenColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ALTER COLUMN ${quote(name)} TYPE ${columnType}`,
   transactionalDdl: true,
+  savepoints: true,
   stableReads: true,
 };
 

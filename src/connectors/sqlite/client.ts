@@ -34,19 +34,23 @@ export class SqliteClient {
   }
 
   /**
-   * Opens the file; a missing one is made unless `readOnly`.
+   * Opens the file; a missing one is made unless `readOnly`. With `empty` an empty database of its name is opened instead, in memory.
    *
    * @throws FlowError `sqlite_open_failed`, `sqlite_file_invalid`, `sqlite_busy`, `permission_denied`.
    */
   static async open(
     path: string,
-    options: { readonly readOnly?: boolean; readonly busyMs?: number } = {},
+    options: {
+      readonly readOnly?: boolean;
+      readonly empty?: boolean;
+      readonly busyMs?: number;
+    } = {},
   ): Promise<{ client: SqliteClient; version: string }> {
     const client = new SqliteClient(path);
     try {
       const { version } = await client.call({
         op: "open",
-        path,
+        path: options.empty === true ? ":memory:" : path,
         readOnly: options.readOnly ?? false,
         busyMs: options.busyMs ?? BUSY_MS,
       });

@@ -1,6 +1,6 @@
 import type { Options } from "../../core/connector.ts";
 import type { Database, DatabaseContext } from "../../core/database.ts";
-import { databaseFilePath, realPath } from "../_sql/file_path.ts";
+import { databaseFilePath, isYetToBeMade, realPath } from "../_sql/file_path.ts";
 import { SqliteClient } from "./client.ts";
 import { SqliteDatabaseSession } from "./database_session.ts";
 import { sqliteDialect } from "./dialect.ts";
@@ -14,10 +14,11 @@ export function openSqliteDatabase(options: Options, context: DatabaseContext): 
     identity: `sqlite:${realPath(path)}`,
     shown: `sqlite:${path}`,
     dialect: sqliteDialect,
-    connect: async (signal, { readOnly = false } = {}) => {
+    connect: async (signal, { readOnly = false, missingAsEmpty = false } = {}) => {
       signal.throwIfAborted();
-      if (readOnly) await requireFile(path);
-      const { client } = await SqliteClient.open(path, { readOnly });
+      const isEmpty = missingAsEmpty && await isYetToBeMade(path);
+      if (readOnly && !isEmpty) await requireFile(path);
+      const { client } = await SqliteClient.open(path, isEmpty ? { empty: true } : { readOnly });
       return new SqliteDatabaseSession({
         client,
         path: realPath(path),

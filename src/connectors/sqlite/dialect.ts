@@ -54,6 +54,7 @@ export const sqliteDialect: Dialect = {
   createSchema: () => undefined,
   widenColumn: () => undefined,
   transactionalDdl: true,
+  savepoints: true,
   stableReads: true,
 };
 
