@@ -5,7 +5,8 @@ import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
 import type { SqlValue } from "../core/session.ts";
 import type { Normalizer } from "../core/table_spec.ts";
 import { sharedStatements } from "./dialect_statements.ts";
-import { canonicalType, exactCast } from "./exact_cast.ts";
+import { canonicalType } from "../core/engine_type.ts";
+import { exactCast } from "./exact_cast.ts";
 
 /** White space that the normalizer `trim` takes away. */
 const WHITE_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)";

@@ -3,7 +3,7 @@ import type { Dialect, TypedExpression } from "../../core/database.ts";
 import type { Column, TargetColumn } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import { typeWithoutOrder } from "../../sql/dialect.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
 import { exactCast, normalized } from "./dialect_cast.ts";
 import { exactText, rowHash, withValue } from "./dialect_text.ts";
 import { mysqlType } from "./type_map.ts";

@@ -2,7 +2,7 @@ import type { Dialect, TypedExpression } from "../../core/database.ts";
 import { FlowError } from "../../core/error.ts";
 import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
 import { duckdbDialect, timestampText } from "../../sql/dialect.ts";
 import { castToOwn, exactCast, timeFromText } from "./exact_cast.ts";
 import { textForm } from "./text_form.ts";

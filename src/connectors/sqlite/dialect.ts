@@ -5,7 +5,7 @@ import type { SqlValue } from "../../core/session.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
 import { duckdbDialect } from "../../sql/dialect.ts";
 import { sharedStatements } from "../../sql/dialect_statements.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
 import { ENCODED_VALUES_PER_CALL } from "./functions.ts";
 import { zonedText } from "./time_text.ts";
 import { declarationOf } from "./type_map.ts";
