@@ -4,6 +4,7 @@ import type { Engine } from "../core/session.ts";
 import { duckdbDialect } from "../sql/dialect.ts";
 import { appendStatement } from "./append.ts";
 import { Binder, type BoundQuery } from "./binder.ts";
+import { ColumnNames } from "./column_names.ts";
 import type { BatchDependencies } from "./dependencies.ts";
 import { BATCH_ID, type LoadContext, type LoadCounts, LOADED_AT } from "./load_context.ts";
 import { applyMerge } from "./merge.ts";
@@ -137,9 +138,10 @@ class RowLoad {
       },
       { column: { name: BATCH_ID, type: "UUID" }, valueFor: () => batchId },
     ];
+    const there = new ColumnNames(this.#dialect, now?.columns ?? []);
     const names = [...target.columns, ...constants.map(({ column }) => column)];
     const columns = names.map(({ name, type }): TargetColumn =>
-      now?.columns.find((column) => column.name === name) ?? this.#column(name, type)
+      there.get(name) ?? this.#column(name, type)
     );
     return await this.#transfer(query, { table: target.table, columns }, constants);
   }

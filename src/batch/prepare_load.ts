@@ -1,10 +1,12 @@
 import { resolveKeys } from "../config/resolve_keys.ts";
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { DatabaseKind, DatabaseSession, DatabaseTable } from "../core/database.ts";
+import type { DatabaseKind, DatabaseSession, DatabaseTable, Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
-import type { Column } from "../core/schema.ts";
+import type { Column, TargetColumn } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
+import { duckdbDialect } from "../sql/dialect.ts";
 import { type BoundQuery, boundStatement } from "./binder.ts";
+import { ColumnNames } from "./column_names.ts";
 import type { ResolvedTarget } from "./load_context.ts";
 import { metadataRef } from "./metadata.ts";
 import { pairColumns, type ProjectedColumn } from "./projection.ts";
@@ -17,6 +19,7 @@ import {
 } from "./source_query.ts";
 import { isNumberType } from "./type_relation.ts";
 import { augmentedColumns, planTable, shownTable, type TablePlan } from "./target_table.ts";
+import { passesDirectly } from "./transfer.ts";
 import { readWatermark, type StoredWatermark } from "./watermark.ts";
 
 /** Two sessions of one load; the same one when source and target are one database. */
@@ -67,7 +70,7 @@ export async function prepareLoad(
   const declared = declaredColumns(
     target,
     givenColumns(target, queryColumns).map((column) => knownThere(column, { from, to })),
-    table,
+    new ColumnNames(to.dialect, table?.columns ?? []),
   );
   const { pairs, ignored } = pairColumns(spec.name, declared, queryColumns);
   if (ignored.length > 0) {
@@ -104,7 +107,7 @@ export async function prepareLoad(
         ...(ownType === undefined ? {} : { ownType }),
       })),
       keys,
-      keysAreUnique: hasUniqueKey(target, keys, table),
+      keysAreUnique: hasUniqueKey(to.dialect, target, keys, table),
       valueColumns: values.names,
     },
     keysReason: needsKeys ? resolved.reason : `mode ${target.mode} needs none`,
@@ -127,32 +130,32 @@ export async function prepareLoad(
   }
 }
 
-/**
- * Only between tables of Postgres are `a` and `A` two columns.
- *
- * @throws FlowError `query_invalid`
- */
+/** @throws FlowError `query_invalid` where the names of two columns are one to a database on the way. */
 function refuseSameNames(
   pipeline: string,
   columns: readonly Column[],
   { from, to }: LoadSessions,
 ): void {
-  const isExact = from.dialect.kind === "postgres" && to.dialect.kind === "postgres";
-  const seen = new Set<string>();
-  for (const { name } of columns) {
-    const known = isExact ? name : name.toLowerCase();
-    if (seen.has(known)) {
-      throw new FlowError(
-        `the query of pipeline '${pipeline}' gives two columns of the name "${name}"`,
-        {
-          code: "query_invalid",
-          domain: "user",
-          hint: `give each a name of its own: … AS ${name === "?column?" ? "first" : `${name}_2`}`,
-          details: { pipeline, column: name },
-        },
-      );
+  const onTheWay = from === to || passesDirectly(from, to) ? [] : [duckdbDialect];
+  for (const dialect of [from.dialect, to.dialect, ...onTheWay]) {
+    const seen = new Set<string>();
+    for (const { name } of columns) {
+      const known = dialect.foldName(name);
+      if (seen.has(known)) {
+        throw new FlowError(
+          `the query of pipeline '${pipeline}' gives two columns of the name "${name}"`,
+          {
+            code: "query_invalid",
+            domain: "user",
+            hint: `give each a name of its own: … AS ${
+              name === "?column?" ? "first" : `${name}_2`
+            }`,
+            details: { pipeline, column: name },
+          },
+        );
+      }
+      seen.add(known);
     }
-    seen.add(known);
   }
 }
 
@@ -160,9 +163,8 @@ function refuseSameNames(
 function declaredColumns(
   target: BatchTarget,
   query: readonly Column[],
-  table: DatabaseTable | undefined,
+  inTable: ColumnNames<TargetColumn>,
 ): readonly DeclaredColumn[] {
-  const inTable = new Map(table?.columns.map((column) => [column.name, column]));
   if (target.table.columns.length > 0) {
     return target.table.columns.map((column) => {
       const ownType = column.type === "VARCHAR" ? inTable.get(column.name)?.ownType : undefined;
@@ -226,15 +228,17 @@ function commonType(type: string, kind: DatabaseKind): string {
 
 /** A table that is made by the run gets an index over its keys. */
 function hasUniqueKey(
+  dialect: Dialect,
   { mode }: BatchTarget,
   keys: readonly string[],
   table: DatabaseTable | undefined,
 ): boolean {
   if (mode === "scd2" || keys.length === 0) return false;
   if (table === undefined) return true;
+  const wanted = new Set(keys.map(dialect.foldName));
   return table.takesUpserts !== false &&
     table.uniqueKeys.some((group) =>
-      group.length === keys.length && keys.every((key) => group.includes(key))
+      group.length === wanted.size && group.every((name) => wanted.has(dialect.foldName(name)))
     );
 }
 

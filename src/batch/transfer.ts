@@ -34,23 +34,32 @@ export interface Transfer {
  */
 export async function transferRows(transfer: Transfer): Promise<number> {
   const { from, to } = transfer;
-  if (
-    from.native !== undefined && to.native !== undefined && from.dialect.kind === to.dialect.kind
-  ) {
+  const direct = directWay(from, to);
+  if (direct !== undefined) {
     const bind = new Binder(from.dialect);
     // The constants stand before the query in the text, and so are bound before it.
     const constants = constantValues(transfer, bind);
     const relation = `(${bind.query(transfer.query)}\n)`;
     const sql = projection(from.dialect, withoutOwnTypes(transfer.pairs), relation, constants);
     const { into } = transfer;
-    const rows = await to.native.loadIn(
+    const rows = await direct.to.loadIn(
       into,
-      await from.native.readOut(sql, bind.params, into),
+      await direct.from.readOut(sql, bind.params, into),
     );
     transfer.onProgress(rows);
     return rows;
   }
   return await throughEngine(transfer, await transfer.engine());
+}
+
+/** True where rows go from one database to the other without the engine between them. */
+export function passesDirectly(from: DatabaseSession, to: DatabaseSession): boolean {
+  return directWay(from, to) !== undefined;
+}
+
+function directWay(from: DatabaseSession, to: DatabaseSession) {
+  if (from.native === undefined || to.native === undefined) return undefined;
+  return from.dialect === to.dialect ? { from: from.native, to: to.native } : undefined;
 }
 
 function constantValues({ from, constants }: Transfer, bind: Binder): readonly string[] {

@@ -32,6 +32,8 @@ export interface Dialect {
   readonly kind: DatabaseKind;
   /** The name as a quoted identifier. */
   quote(name: string): string;
+  /** A form of a column's name that is the same for all names of that column: lower case, where `id` and `ID` are one. */
+  foldName(name: string): string;
   /** The table's name as SQL takes it. Where a database has no schemas (SQLite), `main` or none is its own, another becomes a prefix `schema_name`. */
   tableName(ref: TableRef): string;
   /** The n-th parameter, from 1: `$1` or `?`. */
@@ -164,6 +166,7 @@ export interface LoadTarget {
  * `database_auth_failed` (user), `permission_denied` (user); other codes as the connector has them. An aborted signal cancels the running statement and rejects with the signal's reason.
  */
 export interface DatabaseSession {
+  /** The same object for all databases of one kind. */
   readonly dialect: Dialect;
   /** Starts a transaction in which all reads see one state. */
   begin(): Promise<void>;

@@ -18,6 +18,7 @@ const INDEX_CHARACTERS = 700;
 export const mysqlDialect: Dialect = {
   kind: "mysql",
   quote,
+  foldName: (name) => name.toLowerCase(),
   tableName,
   placeholder: () => "?",
   columnType: mysqlType,

@@ -17,6 +17,7 @@ const WHITE_SPACE = "E' \\t\\n\\r\\f\\x0b'";
 export const postgresDialect: Dialect = {
   kind: "postgres",
   quote,
+  foldName: (name) => name,
   tableName: ({ schema, name }) =>
     schema === undefined ? quote(name) : `${quote(schema)}.${quote(name)}`,
   placeholder: (index) => `$${index}`,
