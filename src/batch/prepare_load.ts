@@ -1,6 +1,6 @@
 import { resolveKeys } from "../config/resolve_keys.ts";
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { DatabaseKind, DatabaseSession, DatabaseTable, Dialect } from "../core/database.ts";
+import type { DatabaseSession, DatabaseTable, Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import type { Column, TargetColumn } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
@@ -191,7 +191,7 @@ function declaredColumns(
 function textNotices(
   query: readonly Column[],
   made: readonly DeclaredColumn[],
-  kind: DatabaseKind,
+  kind: string,
 ): readonly string[] {
   return query.filter(({ name, ownType }) =>
     ownType !== undefined && isNumberType(ownType) &&
@@ -208,22 +208,12 @@ function givenColumns(target: BatchTarget, query: readonly Column[]): readonly C
   return query.filter(({ name }) => !own.has(name.toLowerCase()));
 }
 
-/** Lists, structs, maps and unions of the engine. */
-const NESTED = /\]$|^(STRUCT|MAP|UNION)\(/;
-
 /** The column with a type that the target's database has: without one of another database's own, and with documents for values made of others. */
 function knownThere(column: Column, { from, to }: LoadSessions): Column {
   const { name, type, isLocalType = false } = column;
-  const isSameKind = from.dialect.kind === to.dialect.kind;
+  const isSameKind = from.dialect === to.dialect;
   if (from === to || (isSameKind && !isLocalType)) return column;
-  return { name, type: isSameKind ? type : commonType(type, to.dialect.kind) };
-}
-
-function commonType(type: string, kind: DatabaseKind): string {
-  if (NESTED.test(type)) return "JSON";
-  // The servers keep microseconds, and would round what has more.
-  const isTime = /^TIMESTAMP_M?S$/.test(type) || (type === "TIMESTAMP_NS" && kind !== "sqlite");
-  return isTime ? "TIMESTAMP" : type;
+  return { name, type: isSameKind ? type : to.dialect.keptType(type) };
 }
 
 /** A table that is made by the run gets an index over its keys. */

@@ -166,7 +166,7 @@ function evolveTable(
       }
       continue;
     }
-    const relation = typeRelation(column, there, dialect.kind === "sqlite");
+    const relation = typeRelation(column, there, dialect.keepsAnyValue);
     if (relation === "fits") continue;
     const native = nativeType(dialect, column, indexed);
     const widened = evolves && relation === "widen"

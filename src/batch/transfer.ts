@@ -85,7 +85,7 @@ async function throughEngine(transfer: Transfer, engine: Engine): Promise<number
       try {
         const query = projection(engineDialect, transfer.pairs, piece.relation, constants);
         rows += await to.load(transfer.into, query, loading).catch((error: unknown) => {
-          throw withoutPiece(error, from);
+          throw withoutPiece(error);
         });
         transfer.onProgress(rows);
       } finally {
@@ -105,19 +105,19 @@ const UNREADABLE =
 const SHOWN_CHARACTERS = 80;
 
 /** The engine tells of such a value with the whole row, the piece's path, and advice about files. */
-function withoutPiece(error: unknown, { dialect: { kind } }: DatabaseSession): unknown {
+function withoutPiece(error: unknown): unknown {
   const found = error instanceof FlowError ? UNREADABLE.exec(error.message) : null;
   if (found === null) return error;
   const [, column = "", value = "", type = ""] = found;
-  // Postgres numbers the columns of its pieces.
-  const where = kind === "postgres" ? "" : `column "${column}" of the query: `;
   return new FlowError(
-    `${where}the value '${value.slice(0, SHOWN_CHARACTERS)}' does not fit ${type}`,
+    `column "${column}" of the query: the value '${
+      value.slice(0, SHOWN_CHARACTERS)
+    }' does not fit ${type}`,
     {
       code: "load_rejected",
       domain: "user",
       hint: "correct the value with SQL in the query, or cast the column to text there",
-      details: kind === "postgres" ? {} : { column },
+      details: { column },
     },
   );
 }

@@ -29,7 +29,7 @@ const TEXT_LIKE = /^(UUID|JSON|INTERVAL|TIME|TIME WITH TIME ZONE|ENUM\(.*|VARCHA
 /**
  * Compares a declaration with a column of a table.
  *
- * @param flexible the database keeps any value in any column (SQLite)
+ * @param flexible `Dialect.keepsAnyValue` of the table's database
  */
 export function typeRelation(
   declared: Pick<DeclaredColumn, "type" | "maxLength">,

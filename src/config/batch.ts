@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { BatchConnection, BatchSource, BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import { batchConnection, databaseKind, DEFAULT_CONNECTION } from "./batch_connection.ts";
+import { batchConnection, DEFAULT_CONNECTION } from "./batch_connection.ts";
 import { declaredPipeline, type PipelineShape } from "./batch_schema.ts";
 import { parameterValues } from "./batch_parameters.ts";
 import { type RawTarget, rawTargets, resolvedTarget } from "./batch_target.ts";
@@ -61,7 +61,7 @@ export async function batchSpec(
   const parameters = parameterValues(known, {
     place,
     problems,
-    kind: databaseKind(sourceConnection),
+    kind: sourceConnection?.kind,
     given: value,
   });
   checkSchedule(place, known, context);

@@ -128,6 +128,12 @@ export interface Dialect {
     /** The column as it is: MySQL has to be told again what stays. Left out: it takes NULL, and has nothing else. */
     column?: Pick<TargetColumn, "nullable" | "restated">,
   ): string | undefined;
+  /** The type of a column that is made for values of a type that the database does not have: JSON for lists. Any other type is kept as it is. */
+  keptType(type: string): string;
+  /** Tables lie in schemas. Where they do not (SQLite), or a schema is a database (MySQL), flow's own tables have its name as a prefix. */
+  readonly hasSchemas: boolean;
+  /** A column takes and keeps values of any type, whatever type it is declared with (SQLite). */
+  readonly keepsAnyValue: boolean;
   /** DDL takes part in transactions (MySQL commits before it). */
   readonly transactionalDdl: boolean;
   /** A query used twice within one transaction gives the same rows, and reads do not lock: modes may use it in place instead of staging it. */

@@ -39,6 +39,9 @@ export const duckdbDialect: Dialect = {
   // DuckDB refuses it for a column of a key or an index, and for every column of a table with an index.
   widenColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)} SET DATA TYPE ${columnType}`,
+  keptType: (type) => type,
+  hasSchemas: true,
+  keepsAnyValue: false,
   transactionalDdl: true,
   stableReads: true,
 };

@@ -65,6 +65,29 @@ export function dialectSuite(tested: DatabaseCase): void {
     assert.equal((await session.table({ name: odd }))?.columns[0]?.name, odd);
   });
 
+  databaseTest(tested, "foldName is the same for names of one column only", async (rig) => {
+    const session = await rig.connect();
+    const { foldName } = session.dialect;
+    for (const [a, b] of [["id", "ID"], ["ä", "Ä"], ["e", "é"], ["a", "a_"], ["ж", "Ж"]] as const) {
+      const columns = [a, b].map((name) => ({ name, type: "BIGINT" }));
+      const isOne = await rig.makeTable(session, "pair", columns)
+        .then((table) => session.run(`DROP TABLE ${table}`))
+        .then(() => false, hasCode("query_invalid"));
+      assert.equal(foldName(a) === foldName(b), isOne, `${a} and ${b}`);
+    }
+  });
+
+  databaseTest(tested, "a kept type is one that columns come back as", async (rig) => {
+    const session = await rig.connect();
+    const { dialect } = session;
+    for (const type of ["BIGINT[]", "TIMESTAMP_S", "TIMESTAMP_NS", "DECIMAL(18,2)", "VARCHAR"]) {
+      const kept = dialect.keptType(type);
+      await rig.makeTable(session, "kept", [{ name: "v", type: kept }]);
+      assert.equal((await session.table({ name: "kept" }))?.columns[0]?.type, kept, type);
+      await session.run(`DROP TABLE ${dialect.tableName({ name: "kept" })}`);
+    }
+  });
+
   databaseTest(tested, "normalizers give the same everywhere", async (rig) => {
     const session = await rig.connect();
     for (const [normalizer, value, outcome] of NORMALIZED) {

@@ -4,6 +4,7 @@ import type { Column, TargetColumn } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import { typeWithoutOrder } from "../../sql/dialect.ts";
 import { canonicalType } from "../../core/engine_type.ts";
+import { keptType } from "../_sql/kept_type.ts";
 import { exactCast, normalized } from "./dialect_cast.ts";
 import { exactText, rowHash, withValue } from "./dialect_text.ts";
 import { mysqlType } from "./type_map.ts";
@@ -53,6 +54,9 @@ export const mysqlDialect: Dialect = {
   addColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType} NULL`,
   widenColumn,
+  keptType,
+  hasSchemas: false,
+  keepsAnyValue: false,
   transactionalDdl: false,
   // What INSERT … SELECT and UPDATE read is not the transaction's snapshot but the newest state, and they lock it.
   stableReads: false,

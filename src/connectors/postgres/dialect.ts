@@ -4,6 +4,7 @@ import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
 import { canonicalType } from "../../core/engine_type.ts";
 import { duckdbDialect, timestampText } from "../../sql/dialect.ts";
+import { keptType } from "../_sql/kept_type.ts";
 import { castToOwn, exactCast, timeFromText } from "./exact_cast.ts";
 import { textForm } from "./text_form.ts";
 import { MAX_NAME_BYTES } from "./target_table.ts";
@@ -78,6 +79,9 @@ export const postgresDialect: Dialect = {
     `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType}`,
   widenColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ALTER COLUMN ${quote(name)} TYPE ${columnType}`,
+  keptType,
+  hasSchemas: true,
+  keepsAnyValue: false,
   transactionalDdl: true,
   stableReads: true,
 };

@@ -6,6 +6,7 @@ import type { Normalizer } from "../../core/table_spec.ts";
 import { duckdbDialect } from "../../sql/dialect.ts";
 import { sharedStatements } from "../../sql/dialect_statements.ts";
 import { canonicalType } from "../../core/engine_type.ts";
+import { keptType } from "../_sql/kept_type.ts";
 import { ENCODED_VALUES_PER_CALL } from "./functions.ts";
 import { zonedText } from "./time_text.ts";
 import { declarationOf } from "./type_map.ts";
@@ -51,6 +52,10 @@ export const sqliteDialect: Dialect = {
   },
   createSchema: () => undefined,
   widenColumn: () => undefined,
+  // A time of nanoseconds is a text like all others.
+  keptType: (type) => type === "TIMESTAMP_NS" ? type : keptType(type),
+  hasSchemas: false,
+  keepsAnyValue: true,
   transactionalDdl: true,
   stableReads: true,
 };
