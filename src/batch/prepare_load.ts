@@ -194,10 +194,10 @@ function textNotices(
   kind: string,
 ): readonly string[] {
   return query.filter(({ name, ownType }) =>
-    ownType !== undefined && isNumberType(ownType) &&
+    isNumberType(ownType) &&
     made.some((column) => column.name === name && column.ownType === undefined)
   ).map(({ name, ownType }) =>
-    `column \`${name}\` is ${ownType}, which ${kind} has no type for that holds every digit: the table is made with text; ` +
+    `column \`${name}\` is ${ownType?.name}, which ${kind} has no type for that holds every digit: the table is made with text; ` +
     "declare the column, or cast it in the query, such as to numeric(38, 10)"
   );
 }
@@ -210,9 +210,9 @@ function givenColumns(target: BatchTarget, query: readonly Column[]): readonly C
 
 /** The column with a type that the target's database has: without one of another database's own, and with documents for values made of others. */
 function knownThere(column: Column, { from, to }: LoadSessions): Column {
-  const { name, type, isLocalType = false } = column;
+  const { name, type, ownType } = column;
   const isSameKind = from.dialect === to.dialect;
-  if (from === to || (isSameKind && !isLocalType)) return column;
+  if (from === to || (isSameKind && ownType?.isLocal !== true)) return column;
   return { name, type: isSameKind ? type : to.dialect.keptType(type) };
 }
 

@@ -109,7 +109,7 @@ function nativeType(
   column: AddedColumn,
   indexed: ColumnNames<{ readonly name: string }>,
 ): string {
-  if (column.ownType !== undefined) return column.ownType;
+  if (column.ownType !== undefined) return column.ownType.name;
   return dialect.columnType(column.type, {
     key: indexed.has(column.name),
     ...(column.maxLength === undefined ? {} : { maxLength: column.maxLength }),

@@ -1,4 +1,4 @@
-import type { TargetColumn } from "../core/schema.ts";
+import type { OwnType, TargetColumn } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
 
 /**
@@ -38,7 +38,9 @@ export function typeRelation(
 ): TypeRelation {
   if (flexible) return "fits";
   if (table.ownType !== undefined && declared.type !== "VARCHAR") {
-    return isNumberType(table.ownType) ? numberRelation(declared.type, table.ownType) : "conflict";
+    return isNumberType(table.ownType)
+      ? numberRelation(declared.type, table.ownType.name)
+      : "conflict";
   }
   if (table.type === "VARCHAR" && TEXT_LIKE.test(declared.type)) {
     if (table.maxLength === undefined) return "fits";
@@ -59,9 +61,9 @@ export function typeRelation(
   return numberRelation(declared.type, table.type);
 }
 
-/** True for own types of databases (`Column.ownType`) that are exact numbers. */
-export function isNumberType(ownType: string): boolean {
-  return decimalOf(ownType) !== undefined;
+/** True for own types of databases that are exact numbers. */
+export function isNumberType(ownType: OwnType | undefined): ownType is OwnType {
+  return ownType !== undefined && decimalOf(ownType.name) !== undefined;
 }
 
 function numberRelation(declared: string, table: string): TypeRelation {

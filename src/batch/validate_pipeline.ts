@@ -62,7 +62,7 @@ function unassignable(
 function isAssignable({ from, to }: ProjectedColumn, source: Dialect): boolean {
   if (to.type === "VARCHAR" || from.type === to.type) return true;
   if (source.keepsAnyValue || to.normalizers.includes("parse_timestamp")) return true;
-  if (from.ownType !== undefined && isNumberType(from.ownType)) return isNumericType(to.type);
+  if (isNumberType(from.ownType)) return isNumericType(to.type);
   if (from.type === "VARCHAR") return /^(JSON|UUID|ENUM\(.*)$/.test(to.type);
   return [from, to].every(({ type }) => isSimple(type))
     ? hasCommonValues(from.type, to.type)

@@ -45,7 +45,7 @@ export interface Dialect {
   ): string;
   /** The value as the engine type: exact, or an error of the statement. Used for projections of queries to declared columns. */
   cast(expression: TypedExpression, type: string): string;
-  /** The value as a type of the database's own (`Column.ownType`): exact, or an error of the statement. Absent where there are no such types. */
+  /** The value as a type of the database's own (the name of a `Column.ownType`): exact, or an error of the statement. Absent where there are no such types. */
   castToOwn?(expression: TypedExpression, ownType: string): string;
   /**
    * A column's value in the form in which `differs` compares it with that of another column. Columns of one engine type may be of unlike types in

@@ -68,7 +68,7 @@ export const postgresDialect: Dialect = {
   createStage: (name, columns) =>
     `CREATE TEMP TABLE ${quote(name)} (${
       columns.map((column) =>
-        `${quote(column.name)} ${column.ownType ?? postgresType(canonicalType(column.type))}`
+        `${quote(column.name)} ${column.ownType?.name ?? postgresType(canonicalType(column.type))}`
       ).join(", ")
     })`,
   stageName: (name) => `pg_temp.${quote(name)}`,
