@@ -176,6 +176,18 @@ databaseTest(
   },
 );
 
+databaseTest("what a view takes no rows for is no matter of trying again", async (rig) => {
+  const session = await rig.connect();
+  await session.run("CREATE VIEW v AS SELECT DISTINCT 1 AS a");
+  await assert.rejects(session.run("INSERT INTO v VALUES (1)"), {
+    code: "query_invalid",
+    domain: "user",
+    retryable: false,
+    message: /cannot insert into view "v"/,
+    hint: /INSTEAD OF INSERT/,
+  });
+});
+
 databaseTest("a lock is held by one session until it closes", async (rig) => {
   const [session, other] = [await rig.connect(), await rig.connect()];
   const name = `orders ${rig.rig.schema}`;
