@@ -1,10 +1,11 @@
 import type { OffsetMove, StoredOffset } from "../../core/offset.ts";
-import { quoteLiteral } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
 import { assertUnfenced, OFFSETS_TABLE } from "../_sql/offset_fence.ts";
 import { readTable, tableName } from "./table.ts";
 
 const OFFSETS = tableName({ name: OFFSETS_TABLE });
+/** Each takes three parameters. */
+const MOVES_PER_STATEMENT = 500;
 
 /** The offsets that the file keeps for a pipeline; empty where it has no table of them. */
 export async function readOffsets(session: Session, pipeline: string): Promise<StoredOffset[]> {
@@ -30,11 +31,15 @@ export async function moveOffsets(
   );
   if (moves.length === 0) return;
   assertUnfenced(targetId, moves, await readOffsets(session, pipeline));
-  const values = moves.map((move) =>
-    `(${[pipeline, move.sourceId, move.partition, move.to].map(quoteLiteral).join(", ")}, now())`
-  );
-  await session.run(
-    `INSERT INTO ${OFFSETS.sql} VALUES ${values.join(", ")} ` +
-      `ON CONFLICT DO UPDATE SET "position" = excluded."position", updated_at = excluded.updated_at`,
-  );
+  for (let from = 0; from < moves.length; from += MOVES_PER_STATEMENT) {
+    const some = moves.slice(from, from + MOVES_PER_STATEMENT);
+    const values = some.map((_, at) =>
+      `($1, $${at * 3 + 2}, $${at * 3 + 3}, $${at * 3 + 4}, now())`
+    );
+    await session.run(
+      `INSERT INTO ${OFFSETS.sql} VALUES ${values.join(", ")} ` +
+        `ON CONFLICT DO UPDATE SET "position" = excluded."position", updated_at = excluded.updated_at`,
+      [pipeline, ...some.flatMap((move) => [move.sourceId, move.partition, move.to])],
+    );
+  }
 }
