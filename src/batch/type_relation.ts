@@ -1,3 +1,4 @@
+import { holdsIntegers, integerRange } from "../core/engine_type.ts";
 import type { OwnType, TargetColumn } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
 
@@ -7,20 +8,6 @@ import type { DeclaredColumn } from "../core/table_spec.ts";
  */
 export type TypeRelation = "fits" | "widen" | "conflict";
 
-/** Whole numbers by how many they hold. */
-const INTEGERS = [
-  "TINYINT",
-  "UTINYINT",
-  "SMALLINT",
-  "USMALLINT",
-  "INTEGER",
-  "UINTEGER",
-  "BIGINT",
-  "UBIGINT",
-  "HUGEINT",
-];
-/** Decimal digits that hold all values of the type. */
-const INTEGER_DIGITS = [3, 3, 5, 5, 10, 10, 19, 20, 39];
 const FLOATS = ["FLOAT", "DOUBLE"];
 const TIMES = ["DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"];
 /** Types that databases without one of their own keep as text. */
@@ -67,36 +54,25 @@ export function isNumberType(ownType: OwnType | undefined): ownType is OwnType {
 }
 
 function numberRelation(declared: string, table: string): TypeRelation {
-  const whole = INTEGERS.indexOf(declared);
-  const tableWhole = INTEGERS.indexOf(table);
+  const whole = integerRange(declared);
+  const tableWhole = integerRange(table);
   const decimal = decimalOf(declared);
   const tableDecimal = decimalOf(table);
-  if (whole >= 0 && tableWhole >= 0) return wholeRelation(declared, table);
+  if (whole !== undefined && tableWhole !== undefined) {
+    if (holdsIntegers(tableWhole, whole)) return "fits";
+    return holdsIntegers(whole, tableWhole) ? "widen" : "conflict";
+  }
   if (decimal !== undefined && tableDecimal !== undefined) {
     if (holdsDecimal(tableDecimal, decimal)) return "fits";
     return holdsDecimal(decimal, tableDecimal) ? "widen" : "conflict";
   }
-  if (whole >= 0 && tableDecimal !== undefined) {
-    return tableDecimal.after >= 0 && tableDecimal.before >= (INTEGER_DIGITS[whole] ?? 39)
-      ? "fits"
-      : "conflict";
+  if (whole !== undefined && tableDecimal !== undefined) {
+    return tableDecimal.after >= 0 && tableDecimal.before >= whole.digits ? "fits" : "conflict";
   }
-  if (decimal !== undefined && tableWhole >= 0) {
-    return decimal.before >= (INTEGER_DIGITS[tableWhole] ?? 39) ? "widen" : "conflict";
+  if (decimal !== undefined && tableWhole !== undefined) {
+    return decimal.before >= tableWhole.digits ? "widen" : "conflict";
   }
   return "conflict";
-}
-
-/** An unsigned type holds a signed one never; a signed one holds the unsigned ones below it. */
-function wholeRelation(declared: string, table: string): TypeRelation {
-  if (holdsWhole(table, declared)) return "fits";
-  return holdsWhole(declared, table) ? "widen" : "conflict";
-}
-
-function holdsWhole(outer: string, inner: string): boolean {
-  const [a, b] = [INTEGERS.indexOf(outer), INTEGERS.indexOf(inner)];
-  if (a < b) return false;
-  return !outer.startsWith("U") || inner.startsWith("U");
 }
 
 /** How many digits a decimal type has before and after the point. */

@@ -13,7 +13,8 @@ import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
 
 /** What a cast to the type may cut off. */
 const NARROW_TIMES = /^(DATE|TIMESTAMP_S|TIMESTAMP_MS)$/;
-const TIME_OF_DAY = "\\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?\\s*";
+/** Texts that may be a time of the day, without a day or a zone: a pattern of the engine. */
+export const TIME_OF_DAY = "\\s*[0-9]{1,2}:[0-9:.]+\\s*";
 
 /**
  * The value as another type of the engine: nothing of it is lost, or the statement fails and names the value. DuckDB's own CAST rounds
@@ -120,18 +121,23 @@ function fromText(text: string, target: string, column: string | undefined): str
     case "TIMESTAMP":
       return `CAST(CAST(${text} AS TIMESTAMP WITH TIME ZONE) AS TIMESTAMP)`;
     case "BLOB":
-      return `CASE WHEN regexp_full_match(${text}, '\\\\x([0-9a-fA-F]{2})*') ` +
-        `THEN unhex(substr(${text}, 3)) ELSE encode(${text}) END`;
+      return bytesOfText(text);
     default:
       return plain;
   }
 }
 
-/** Rounding a text to fewer decimals than it has is a loss; trailing zeros are not. */
-function losesDigits(text: string, decimal: string, scale: number): string {
+/** The condition that a text has more decimals than the decimal that was made of it may have: rounding is a loss, trailing zeros are not. */
+export function losesDigits(text: string, decimal: string, scale: number): string {
   const plain = `regexp_full_match(${text}, '\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)\\s*')`;
   const exponent = `regexp_full_match(${text}, '(?i)\\s*[+-]?[0-9]+[.]?[0-9]*e[+-]?[0-9]+\\s*')`;
   const decimals = `length(regexp_extract(${text}, '[.]([0-9]*?)0*\\s*$', 1))`;
   return `CASE WHEN ${plain} THEN ${decimals} > ${scale} WHEN ${exponent} ` +
     `THEN TRY_CAST(${decimal} AS DOUBLE) IS DISTINCT FROM TRY_CAST(${text} AS DOUBLE) ELSE true END`;
+}
+
+/** Bytes written as `\x` and hex digits (the databases' own form) are those bytes; any other text is its UTF-8. */
+export function bytesOfText(text: string): string {
+  return `CASE WHEN regexp_full_match(${text}, '\\\\x([0-9a-fA-F]{2})*') ` +
+    `THEN unhex(substr(${text}, 3)) ELSE encode(${text}) END`;
 }
