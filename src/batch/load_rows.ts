@@ -1,6 +1,7 @@
 import type { TargetColumn } from "../core/schema.ts";
 import type { Engine } from "../core/session.ts";
 import { duckdbDialect } from "../sql/dialect.ts";
+import { ColumnNames } from "./column_names.ts";
 import type { BatchDependencies } from "./dependencies.ts";
 import { BATCH_ID, type LoadCounts, LOADED_AT } from "./load_context.ts";
 import {
@@ -117,9 +118,10 @@ class RowLoad {
       },
       { column: { name: BATCH_ID, type: "UUID" }, valueFor: () => batchId },
     ];
+    const there = new ColumnNames(to.dialect, now?.columns ?? []);
     const names = [...target.columns, ...constants.map(({ column }) => column)];
     const columns = names.map(({ name, type }): TargetColumn =>
-      now?.columns.find((column) => column.name === name) ?? this.#column(name, type)
+      there.get(name) ?? this.#column(name, type)
     );
     return await this.#transfer(load, columns, constants);
   }

@@ -47,14 +47,9 @@ const WATERMARKS: readonly MetadataColumn[] = [
   { name: "updated_at", type: TIMES, notNull: true },
 ];
 
-/** Postgres and DuckDB have schemas to put them in; elsewhere the schema's name is a prefix. */
-function hasSchema(dialect: Dialect): boolean {
-  return dialect.kind === "postgres" || dialect.kind === "duckdb";
-}
-
 /** Where a metadata table lies. */
 export function metadataRef(dialect: Dialect, name: string): TableRef {
-  return hasSchema(dialect) ? { schema: SCHEMA, name } : { name: `${SCHEMA}_${name}` };
+  return dialect.hasSchemas ? { schema: SCHEMA, name } : { name: `${SCHEMA}_${name}` };
 }
 
 /** The names of the metadata tables as SQL takes them. */
@@ -70,7 +65,7 @@ export async function ensureMetadata(session: DatabaseSession): Promise<void> {
     const [name, columns] of [["run_history", RUN_HISTORY], ["watermarks", WATERMARKS]] as const
   ) {
     if (await session.table(metadataRef(dialect, name)) !== undefined) continue;
-    const schema = hasSchema(dialect) ? dialect.createSchema(SCHEMA) : undefined;
+    const schema = dialect.hasSchemas ? dialect.createSchema(SCHEMA) : undefined;
     if (schema !== undefined) await session.run(schema);
     const definitions = columns.map((column) => {
       const { type, maxLength, notNull = false, key = false } = column;

@@ -1,10 +1,12 @@
 import { resolveKeys } from "../config/resolve_keys.ts";
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { DatabaseKind, DatabaseSession, DatabaseTable } from "../core/database.ts";
+import type { DatabaseSession, DatabaseTable, Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
-import type { Column } from "../core/schema.ts";
+import type { Column, TargetColumn } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
+import { duckdbDialect } from "../sql/dialect.ts";
 import { type BoundQuery, boundStatement } from "./binder.ts";
+import { ColumnNames } from "./column_names.ts";
 import type { ResolvedTarget } from "./load_context.ts";
 import { metadataRef } from "./metadata.ts";
 import { pairColumns, type ProjectedColumn } from "./projection.ts";
@@ -17,6 +19,7 @@ import {
 } from "./source_query.ts";
 import { isNumberType } from "./type_relation.ts";
 import { augmentedColumns, planTable, shownTable, type TablePlan } from "./target_table.ts";
+import { passesDirectly } from "./transfer.ts";
 import { refuseEndingStatements } from "./user_statements.ts";
 import { readWatermark, type WatermarkColumns } from "./watermark.ts";
 
@@ -69,7 +72,7 @@ export async function prepareLoad(
   const declared = declaredColumns(
     target,
     givenColumns(target, queryColumns).map((column) => knownThere(column, { from, to })),
-    table,
+    new ColumnNames(to.dialect, table?.columns ?? []),
   );
   const { pairs, ignored } = pairColumns(spec.name, declared, queryColumns);
   if (ignored.length > 0) {
@@ -106,7 +109,7 @@ export async function prepareLoad(
         ...(ownType === undefined ? {} : { ownType }),
       })),
       keys,
-      keysAreUnique: hasUniqueKey(target, keys, table),
+      keysAreUnique: hasUniqueKey(to.dialect, target, keys, table),
       valueColumns: values.names,
     },
     keysReason: needsKeys ? resolved.reason : `mode ${target.mode} needs none`,
@@ -129,32 +132,32 @@ export async function prepareLoad(
   }
 }
 
-/**
- * Only between tables of Postgres are `a` and `A` two columns.
- *
- * @throws FlowError `query_invalid`
- */
+/** @throws FlowError `query_invalid` where the names of two columns are one to a database on the way. */
 function refuseSameNames(
   pipeline: string,
   columns: readonly Column[],
   { from, to }: LoadSessions,
 ): void {
-  const isExact = from.dialect.kind === "postgres" && to.dialect.kind === "postgres";
-  const seen = new Set<string>();
-  for (const { name } of columns) {
-    const known = isExact ? name : name.toLowerCase();
-    if (seen.has(known)) {
-      throw new FlowError(
-        `the query of pipeline '${pipeline}' gives two columns of the name "${name}"`,
-        {
-          code: "query_invalid",
-          domain: "user",
-          hint: `give each a name of its own: … AS ${name === "?column?" ? "first" : `${name}_2`}`,
-          details: { pipeline, column: name },
-        },
-      );
+  const onTheWay = from === to || passesDirectly(from, to) ? [] : [duckdbDialect];
+  for (const dialect of [from.dialect, to.dialect, ...onTheWay]) {
+    const seen = new Set<string>();
+    for (const { name } of columns) {
+      const known = dialect.foldName(name);
+      if (seen.has(known)) {
+        throw new FlowError(
+          `the query of pipeline '${pipeline}' gives two columns of the name "${name}"`,
+          {
+            code: "query_invalid",
+            domain: "user",
+            hint: `give each a name of its own: … AS ${
+              name === "?column?" ? "first" : `${name}_2`
+            }`,
+            details: { pipeline, column: name },
+          },
+        );
+      }
+      seen.add(known);
     }
-    seen.add(known);
   }
 }
 
@@ -162,9 +165,8 @@ function refuseSameNames(
 function declaredColumns(
   target: BatchTarget,
   query: readonly Column[],
-  table: DatabaseTable | undefined,
+  inTable: ColumnNames<TargetColumn>,
 ): readonly DeclaredColumn[] {
-  const inTable = new Map(table?.columns.map((column) => [column.name, column]));
   if (target.table.columns.length > 0) {
     return target.table.columns.map((column) => {
       const ownType = column.type === "VARCHAR" ? inTable.get(column.name)?.ownType : undefined;
@@ -191,13 +193,13 @@ function declaredColumns(
 function textNotices(
   query: readonly Column[],
   made: readonly DeclaredColumn[],
-  kind: DatabaseKind,
+  kind: string,
 ): readonly string[] {
   return query.filter(({ name, ownType }) =>
-    ownType !== undefined && isNumberType(ownType) &&
+    isNumberType(ownType) &&
     made.some((column) => column.name === name && column.ownType === undefined)
   ).map(({ name, ownType }) =>
-    `column \`${name}\` is ${ownType}, which ${kind} has no type for that holds every digit: the table is made with text; ` +
+    `column \`${name}\` is ${ownType?.name}, which ${kind} has no type for that holds every digit: the table is made with text; ` +
     "declare the column, or cast it in the query, such as to numeric(38, 10)"
   );
 }
@@ -208,35 +210,27 @@ function givenColumns(target: BatchTarget, query: readonly Column[]): readonly C
   return query.filter(({ name }) => !own.has(name.toLowerCase()));
 }
 
-/** Lists, structs, maps and unions of the engine. */
-const NESTED = /\]$|^(STRUCT|MAP|UNION)\(/;
-
 /** The column with a type that the target's database has: without one of another database's own, and with documents for values made of others. */
 function knownThere(column: Column, { from, to }: LoadSessions): Column {
-  const { name, type, isLocalType = false } = column;
-  const isSameKind = from.dialect.kind === to.dialect.kind;
-  if (from === to || (isSameKind && !isLocalType)) return column;
-  return { name, type: isSameKind ? type : commonType(type, to.dialect.kind) };
-}
-
-function commonType(type: string, kind: DatabaseKind): string {
-  if (NESTED.test(type)) return "JSON";
-  // The servers keep microseconds, and would round what has more.
-  const isTime = /^TIMESTAMP_M?S$/.test(type) || (type === "TIMESTAMP_NS" && kind !== "sqlite");
-  return isTime ? "TIMESTAMP" : type;
+  const { name, type, ownType } = column;
+  const isSameKind = from.dialect === to.dialect;
+  if (from === to || (isSameKind && ownType?.isLocal !== true)) return column;
+  return { name, type: isSameKind ? type : to.dialect.keptType(type) };
 }
 
 /** A table that is made by the run gets an index over its keys. */
 function hasUniqueKey(
+  dialect: Dialect,
   { mode }: BatchTarget,
   keys: readonly string[],
   table: DatabaseTable | undefined,
 ): boolean {
   if (mode === "scd2" || keys.length === 0) return false;
   if (table === undefined) return true;
+  const wanted = new Set(keys.map(dialect.foldName));
   return table.takesUpserts !== false &&
     table.uniqueKeys.some((group) =>
-      group.length === keys.length && keys.every((key) => group.includes(key))
+      group.length === wanted.size && group.every((name) => wanted.has(dialect.foldName(name)))
     );
 }
 

@@ -54,7 +54,7 @@ export function withoutOwnTypes(pairs: readonly ProjectedColumn[]): readonly Pro
   return pairs.map(({ from, to: { ownType, ...to } }) => ({
     from,
     // Numbers are the same everywhere, and checked for what they would lose.
-    to: ownType !== undefined && isNumberType(ownType) ? { ...to, ownType } : to,
+    to: isNumberType(ownType) ? { ...to, ownType } : to,
   }));
 }
 
@@ -70,10 +70,10 @@ export function projectedValue(
     sql = dialect.normalize({ sql, type }, normalizer, to.type);
     type = normalizer === "parse_timestamp" ? to.type : type;
   }
-  const isAsFound = type === to.type && from.ownType === to.ownType;
+  const isAsFound = type === to.type && from.ownType?.name === to.ownType?.name;
   if (isAsFound && (from.ownType === undefined || to.normalizers.length === 0)) return sql;
   if (to.ownType !== undefined && dialect.castToOwn !== undefined) {
-    return dialect.castToOwn({ sql, type }, to.ownType);
+    return dialect.castToOwn({ sql, type }, to.ownType.name);
   }
   return type === to.type && from.ownType === undefined
     ? sql
@@ -108,6 +108,6 @@ export function comparable(
   if (column === undefined) return sql;
   const { type, ownType } = column;
   if (type === "JSON") return dialect.cast({ sql, type }, "VARCHAR");
-  if (ownType !== undefined && isNumberType(ownType)) return sql;
+  if (isNumberType(ownType)) return sql;
   return dialect.comparable?.({ sql, type }) ?? sql;
 }

@@ -125,7 +125,7 @@ function userValues(spec: BatchSpec): Record<string, BoundValue> {
 
 /** Numbers are in the order of numbers, also where the engine has them as texts. */
 function orderedType({ type, ownType }: Column): string {
-  return ownType !== undefined && isNumberType(ownType) ? ownType : type;
+  return isNumberType(ownType) ? ownType.name : type;
 }
 
 function isTime(type: string): boolean {

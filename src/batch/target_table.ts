@@ -4,6 +4,7 @@ import type { DatabaseTable, Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import type { TargetColumn } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
+import { ColumnNames } from "./column_names.ts";
 import { BATCH_ID, IS_CURRENT, LOADED_AT, ROW_HASH, VALID_FROM, VALID_TO } from "./load_context.ts";
 import { typeRelation } from "./type_relation.ts";
 
@@ -88,7 +89,7 @@ function createTable(
     : [];
   // What is unique among rows is not among their versions.
   const unique = versioned ? [] : distinctGroups([naturalKey, ...uniqueGroups, keys], primary);
-  const indexed = new Set([...primary, ...unique.flat()]);
+  const indexed = keyColumns(dialect, [primary, ...unique]);
   const definitions = [...columns, ...augmentedColumns(target.mode)].map((column) => {
     const notNull = !column.nullable || primary.includes(column.name) ? " NOT NULL" : "";
     return `${dialect.quote(column.name)} ${nativeType(dialect, column, indexed)}${notNull}`;
@@ -106,13 +107,20 @@ function createTable(
 function nativeType(
   dialect: Dialect,
   column: AddedColumn,
-  indexed: ReadonlySet<string>,
+  indexed: ColumnNames<{ readonly name: string }>,
 ): string {
-  if (column.ownType !== undefined) return column.ownType;
+  if (column.ownType !== undefined) return column.ownType.name;
   return dialect.columnType(column.type, {
     key: indexed.has(column.name),
     ...(column.maxLength === undefined ? {} : { maxLength: column.maxLength }),
   });
+}
+
+function keyColumns(
+  dialect: Dialect,
+  groups: readonly (readonly string[])[],
+): ColumnNames<{ readonly name: string }> {
+  return new ColumnNames(dialect, groups.flat().map((name) => ({ name })));
 }
 
 function distinctGroups(
@@ -139,15 +147,16 @@ function evolveTable(
   table: DatabaseTable,
 ): TablePlan {
   const name = dialect.tableName(target.table.ref);
-  const byName = new Map(table.columns.map((column) => [column.name, column]));
-  const indexed = new Set([...table.primaryKey, ...table.uniqueKeys.flat()]);
+  const inTable = new ColumnNames(dialect, table.columns);
+  const known = new ColumnNames(dialect, [...columns, ...augmentedColumns("scd2")]);
+  const indexed = keyColumns(dialect, [table.primaryKey, ...table.uniqueKeys]);
   const ddl: string[] = [];
   const drift: string[] = [];
   const conflicts: string[] = [];
   const skipped: string[] = [];
   const evolves = target.onDrift === "evolve";
   for (const column of columns) {
-    const there = byName.get(column.name);
+    const there = inTable.get(column.name);
     if (there === undefined) {
       if (evolves) {
         ddl.push(dialect.addColumn(name, column.name, nativeType(dialect, column, indexed)));
@@ -157,24 +166,24 @@ function evolveTable(
       }
       continue;
     }
-    const relation = typeRelation(column, there, dialect.kind === "sqlite");
+    const relation = typeRelation(column, there, dialect.keepsAnyValue);
     if (relation === "fits") continue;
     const native = nativeType(dialect, column, indexed);
     const widened = evolves && relation === "widen"
-      ? dialect.widenColumn(name, column.name, native, there)
+      ? dialect.widenColumn(name, there.name, native, there)
       : undefined;
     if (widened !== undefined) ddl.push(widened);
     else conflicts.push(mismatch(column, there));
   }
   for (const column of table.columns) {
-    if (isKnown(column, columns)) continue;
+    if (known.has(column.name)) continue;
     const unfilled = !column.nullable && !column.hasDefault;
     if (unfilled) conflicts.push(`column \`${column.name}\` takes no NULL, and is not declared`);
     else if (!evolves && target.table.columns.length > 0) {
       drift.push(`column \`${column.name}\` exists in the table but is not declared`);
     }
   }
-  addAugmented(dialect, target, name, byName, ddl);
+  addAugmented(dialect, target, name, inTable, ddl);
   const found = [...drift, ...conflicts];
   const text = `schema drift detected:\n${found.map((line) => `  - ${line}`).join("\n")}`;
   if (target.onDrift === "warn") {
@@ -189,10 +198,10 @@ function addAugmented(
   dialect: Dialect,
   target: BatchTarget,
   name: string,
-  byName: ReadonlyMap<string, TargetColumn>,
+  inTable: ColumnNames<TargetColumn>,
   ddl: string[],
 ): void {
-  const missing = augmentedColumns(target.mode).filter((column) => !byName.has(column.name));
+  const missing = augmentedColumns(target.mode).filter((column) => !inTable.has(column.name));
   const unversioned = missing.filter((column) =>
     column.name !== LOADED_AT && column.name !== BATCH_ID
   );
@@ -213,11 +222,6 @@ function addAugmented(
   for (const column of missing) {
     ddl.push(dialect.addColumn(name, column.name, dialect.columnType(column.type)));
   }
-}
-
-function isKnown(column: TargetColumn, columns: readonly DeclaredColumn[]): boolean {
-  const own = [LOADED_AT, BATCH_ID, VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH];
-  return own.includes(column.name) || columns.some(({ name }) => name === column.name);
 }
 
 function mismatch(declared: DeclaredColumn, there: TargetColumn): string {

@@ -34,23 +34,32 @@ export interface Transfer {
  */
 export async function transferRows(transfer: Transfer): Promise<number> {
   const { from, to } = transfer;
-  if (
-    from.native !== undefined && to.native !== undefined && from.dialect.kind === to.dialect.kind
-  ) {
+  const direct = directWay(from, to);
+  if (direct !== undefined) {
     const bind = new Binder(from.dialect);
     // The constants stand before the query in the text, and so are bound before it.
     const constants = constantValues(transfer, bind);
     const relation = `(${bind.query(transfer.query)}\n)`;
     const sql = projection(from.dialect, withoutOwnTypes(transfer.pairs), relation, constants);
     const { into } = transfer;
-    const rows = await to.native.loadIn(
+    const rows = await direct.to.loadIn(
       into,
-      await from.native.readOut(sql, bind.params, into),
+      await direct.from.readOut(sql, bind.params, into),
     );
     transfer.onProgress(rows);
     return rows;
   }
   return await throughEngine(transfer, await transfer.engine());
+}
+
+/** True where rows go from one database to the other without the engine between them. */
+export function passesDirectly(from: DatabaseSession, to: DatabaseSession): boolean {
+  return directWay(from, to) !== undefined;
+}
+
+function directWay(from: DatabaseSession, to: DatabaseSession) {
+  if (from.native === undefined || to.native === undefined) return undefined;
+  return from.dialect === to.dialect ? { from: from.native, to: to.native } : undefined;
 }
 
 function constantValues({ from, constants }: Transfer, bind: Binder): readonly string[] {
@@ -76,7 +85,7 @@ async function throughEngine(transfer: Transfer, engine: Engine): Promise<number
       try {
         const query = projection(engineDialect, transfer.pairs, piece.relation, constants);
         rows += await to.load(transfer.into, query, loading).catch((error: unknown) => {
-          throw withoutPiece(error, from);
+          throw withoutPiece(error);
         });
         transfer.onProgress(rows);
       } finally {
@@ -96,19 +105,19 @@ const UNREADABLE =
 const SHOWN_CHARACTERS = 80;
 
 /** The engine tells of such a value with the whole row, the piece's path, and advice about files. */
-function withoutPiece(error: unknown, { dialect: { kind } }: DatabaseSession): unknown {
+function withoutPiece(error: unknown): unknown {
   const found = error instanceof FlowError ? UNREADABLE.exec(error.message) : null;
   if (found === null) return error;
   const [, column = "", value = "", type = ""] = found;
-  // Postgres numbers the columns of its pieces.
-  const where = kind === "postgres" ? "" : `column "${column}" of the query: `;
   return new FlowError(
-    `${where}the value '${value.slice(0, SHOWN_CHARACTERS)}' does not fit ${type}`,
+    `column "${column}" of the query: the value '${
+      value.slice(0, SHOWN_CHARACTERS)
+    }' does not fit ${type}`,
     {
       code: "load_rejected",
       domain: "user",
       hint: "correct the value with SQL in the query, or cast the column to text there",
-      details: kind === "postgres" ? {} : { column },
+      details: { column },
     },
   );
 }

@@ -1,4 +1,5 @@
-import type { TargetColumn } from "../core/schema.ts";
+import { holdsIntegers, integerRange } from "../core/engine_type.ts";
+import type { OwnType, TargetColumn } from "../core/schema.ts";
 import type { DeclaredColumn } from "../core/table_spec.ts";
 
 /**
@@ -7,20 +8,6 @@ import type { DeclaredColumn } from "../core/table_spec.ts";
  */
 export type TypeRelation = "fits" | "widen" | "conflict";
 
-/** Whole numbers by how many they hold. */
-const INTEGERS = [
-  "TINYINT",
-  "UTINYINT",
-  "SMALLINT",
-  "USMALLINT",
-  "INTEGER",
-  "UINTEGER",
-  "BIGINT",
-  "UBIGINT",
-  "HUGEINT",
-];
-/** Decimal digits that hold all values of the type. */
-const INTEGER_DIGITS = [3, 3, 5, 5, 10, 10, 19, 20, 39];
 const FLOATS = ["FLOAT", "DOUBLE"];
 const TIMES = ["DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"];
 /** Types that databases without one of their own keep as text. */
@@ -29,7 +16,7 @@ const TEXT_LIKE = /^(UUID|JSON|INTERVAL|TIME|TIME WITH TIME ZONE|ENUM\(.*|VARCHA
 /**
  * Compares a declaration with a column of a table.
  *
- * @param flexible the database keeps any value in any column (SQLite)
+ * @param flexible `Dialect.keepsAnyValue` of the table's database
  */
 export function typeRelation(
   declared: Pick<DeclaredColumn, "type" | "maxLength">,
@@ -38,7 +25,9 @@ export function typeRelation(
 ): TypeRelation {
   if (flexible) return "fits";
   if (table.ownType !== undefined && declared.type !== "VARCHAR") {
-    return isNumberType(table.ownType) ? numberRelation(declared.type, table.ownType) : "conflict";
+    return isNumberType(table.ownType)
+      ? numberRelation(declared.type, table.ownType.name)
+      : "conflict";
   }
   if (table.type === "VARCHAR" && TEXT_LIKE.test(declared.type)) {
     if (table.maxLength === undefined) return "fits";
@@ -59,42 +48,31 @@ export function typeRelation(
   return numberRelation(declared.type, table.type);
 }
 
-/** True for own types of databases (`Column.ownType`) that are exact numbers. */
-export function isNumberType(ownType: string): boolean {
-  return decimalOf(ownType) !== undefined;
+/** True for own types of databases that are exact numbers. */
+export function isNumberType(ownType: OwnType | undefined): ownType is OwnType {
+  return ownType !== undefined && decimalOf(ownType.name) !== undefined;
 }
 
 function numberRelation(declared: string, table: string): TypeRelation {
-  const whole = INTEGERS.indexOf(declared);
-  const tableWhole = INTEGERS.indexOf(table);
+  const whole = integerRange(declared);
+  const tableWhole = integerRange(table);
   const decimal = decimalOf(declared);
   const tableDecimal = decimalOf(table);
-  if (whole >= 0 && tableWhole >= 0) return wholeRelation(declared, table);
+  if (whole !== undefined && tableWhole !== undefined) {
+    if (holdsIntegers(tableWhole, whole)) return "fits";
+    return holdsIntegers(whole, tableWhole) ? "widen" : "conflict";
+  }
   if (decimal !== undefined && tableDecimal !== undefined) {
     if (holdsDecimal(tableDecimal, decimal)) return "fits";
     return holdsDecimal(decimal, tableDecimal) ? "widen" : "conflict";
   }
-  if (whole >= 0 && tableDecimal !== undefined) {
-    return tableDecimal.after >= 0 && tableDecimal.before >= (INTEGER_DIGITS[whole] ?? 39)
-      ? "fits"
-      : "conflict";
+  if (whole !== undefined && tableDecimal !== undefined) {
+    return tableDecimal.after >= 0 && tableDecimal.before >= whole.digits ? "fits" : "conflict";
   }
-  if (decimal !== undefined && tableWhole >= 0) {
-    return decimal.before >= (INTEGER_DIGITS[tableWhole] ?? 39) ? "widen" : "conflict";
+  if (decimal !== undefined && tableWhole !== undefined) {
+    return decimal.before >= tableWhole.digits ? "widen" : "conflict";
   }
   return "conflict";
-}
-
-/** An unsigned type holds a signed one never; a signed one holds the unsigned ones below it. */
-function wholeRelation(declared: string, table: string): TypeRelation {
-  if (holdsWhole(table, declared)) return "fits";
-  return holdsWhole(declared, table) ? "widen" : "conflict";
-}
-
-function holdsWhole(outer: string, inner: string): boolean {
-  const [a, b] = [INTEGERS.indexOf(outer), INTEGERS.indexOf(inner)];
-  if (a < b) return false;
-  return !outer.startsWith("U") || inner.startsWith("U");
 }
 
 /** How many digits a decimal type has before and after the point. */

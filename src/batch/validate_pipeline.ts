@@ -1,5 +1,6 @@
 import type { BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import type { DatabaseKind } from "../core/database.ts";
+import type { Dialect } from "../core/database.ts";
+import { hasCommonValues, isMomentType, isNumericType } from "../core/engine_type.ts";
 import { type FlowError, toFlowError } from "../core/error.ts";
 import type { BatchDependencies } from "./dependencies.ts";
 import { type PreparedLoad, prepareLoad } from "./prepare_load.ts";
@@ -33,7 +34,7 @@ async function targetProblems(
   try {
     return await withSessions(spec, target, deps, "look", async (sessions) => {
       const prepared = await prepareLoad(spec, target, sessions);
-      return unassignable(prepared, sessions.from.dialect.kind, shownTable(target.table.ref));
+      return unassignable(prepared, sessions.from.dialect, shownTable(target.table.ref));
     });
   } catch (thrown) {
     if (deps.signal.aborted) throw thrown;
@@ -49,7 +50,7 @@ function problemText(error: FlowError): string {
 
 function unassignable(
   { pairs }: PreparedLoad,
-  source: DatabaseKind,
+  source: Dialect,
   table: string,
 ): readonly string[] {
   return pairs.filter((pair) => !isAssignable(pair, source)).map(({ from, to }) =>
@@ -57,18 +58,17 @@ function unassignable(
   );
 }
 
-const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
-const TIME = /^(DATE|TIMESTAMP|TIMESTAMP WITH TIME ZONE)$/;
-
 /** True when values of the query's type can become the declared type at all; single values may still not fit. */
-function isAssignable({ from, to }: ProjectedColumn, source: DatabaseKind): boolean {
+function isAssignable({ from, to }: ProjectedColumn, source: Dialect): boolean {
   if (to.type === "VARCHAR" || from.type === to.type) return true;
-  // A column of SQLite holds what was put into it, whatever its type says.
-  if (source === "sqlite" || to.normalizers.includes("parse_timestamp")) return true;
-  if (from.ownType !== undefined && isNumberType(from.ownType)) return NUMBER.test(to.type);
+  if (source.keepsAnyValue || to.normalizers.includes("parse_timestamp")) return true;
+  if (isNumberType(from.ownType)) return isNumericType(to.type);
   if (from.type === "VARCHAR") return /^(JSON|UUID|ENUM\(.*)$/.test(to.type);
-  for (const family of [NUMBER, TIME]) {
-    if (family.test(from.type) && family.test(to.type)) return true;
-  }
-  return typeRelation(to, { type: from.type }, false) !== "conflict";
+  return [from, to].every(({ type }) => isSimple(type))
+    ? hasCommonValues(from.type, to.type)
+    : typeRelation(to, { type: from.type }, false) !== "conflict";
+}
+
+function isSimple(type: string): boolean {
+  return isNumericType(type) || isMomentType(type) || type === "BOOLEAN";
 }

@@ -1,5 +1,5 @@
 import type { BatchConnection, BatchSource, BatchSpec, BatchTarget } from "../core/batch_spec.ts";
-import { batchConnection, databaseKind, DEFAULT_CONNECTION } from "./batch_connection.ts";
+import { batchConnection, DEFAULT_CONNECTION } from "./batch_connection.ts";
 import { declaredPipeline, type PipelineShape, RETRY_DEFAULTS } from "./batch_schema.ts";
 import { parameterValues } from "./batch_parameters.ts";
 import { type RawTarget, rawTargets, resolvedTarget } from "./batch_target.ts";
@@ -50,7 +50,7 @@ export async function batchSpec(
   const connections: (BatchConnection | undefined)[] = [];
   for (const raw of raws) connections.push(await connectionOf(raw, known, place, context));
   const sourceConnection = await sourceOf(known, place, connections, context);
-  const kind = databaseKind(sourceConnection);
+  const kind = sourceConnection?.kind;
   const targets = raws.map((raw, index) =>
     resolvedTarget(raw, { connection: connections[index], sourceKind: kind, problems })
   ).filter((target) => target !== undefined);

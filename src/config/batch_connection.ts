@@ -1,6 +1,5 @@
 import type { BatchConnection } from "../core/batch_spec.ts";
 import type { Connector } from "../core/connector.ts";
-import type { DatabaseKind } from "../core/database.ts";
 import type { FoundConnection } from "./connection_chain.ts";
 import { connectionListing } from "./connection_listing.ts";
 import { resolveConnection, type ResolveContext, typedConnection } from "./endpoint.ts";
@@ -47,13 +46,6 @@ export async function batchConnection(
     shown,
   };
 }
-
-/** The kind of database behind a connection, for the syntax of its SQL. */
-export function databaseKind(connection: BatchConnection | undefined): DatabaseKind | undefined {
-  return DATABASE_KINDS.find((kind) => kind === connection?.kind);
-}
-
-const DATABASE_KINDS: readonly DatabaseKind[] = ["postgres", "mysql", "sqlite", "duckdb"];
 
 async function foundConnection(
   { value, place, path, isDefault = false }: RawConnection,

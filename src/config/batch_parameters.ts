@@ -1,4 +1,3 @@
-import type { DatabaseKind } from "../core/database.ts";
 import type { SqlValue } from "../core/session.ts";
 import type { PipelineShape } from "./batch_schema.ts";
 import { WATERMARK } from "./batch_target_checks.ts";
@@ -16,7 +15,7 @@ export function parameterValues(
     readonly place: Place;
     readonly problems: ProblemList;
     /** Of the database whose SQL the query is written in, where it is known. */
-    readonly kind: DatabaseKind | undefined;
+    readonly kind: string | undefined;
     /** The definition as it was written: what is wrong in itself there has been told already. */
     readonly given: Readonly<Record<string, unknown>>;
   },

@@ -1,5 +1,4 @@
 import type { BatchConnection, BatchTarget, LoadMode } from "../core/batch_spec.ts";
-import type { DatabaseKind } from "../core/database.ts";
 import type { BatchContext, RawBatch } from "./batch.ts";
 import { batchTarget, LOAD_ENTRIES, type LoadShape, type PipelineShape } from "./batch_schema.ts";
 import { TargetChecks } from "./batch_target_checks.ts";
@@ -109,7 +108,7 @@ export function resolvedTarget(
   raw: RawTarget,
   { connection, sourceKind, problems }: {
     readonly connection: BatchConnection | undefined;
-    readonly sourceKind: DatabaseKind | undefined;
+    readonly sourceKind: string | undefined;
     readonly problems: ProblemList;
   },
 ): BatchTarget | undefined {

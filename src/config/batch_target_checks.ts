@@ -1,5 +1,4 @@
 import type { LoadMode } from "../core/batch_spec.ts";
-import type { DatabaseKind } from "../core/database.ts";
 import type { DeclaredTable } from "../core/table_spec.ts";
 import type { LoadShape } from "./batch_schema.ts";
 import type { RawTarget } from "./batch_target.ts";
@@ -33,14 +32,14 @@ export class TargetChecks {
   readonly #load: LoadShape;
   readonly #mode: LoadMode;
   readonly #table: DeclaredTable | undefined;
-  readonly #sourceKind: DatabaseKind | undefined;
+  readonly #sourceKind: string | undefined;
   readonly #problems: ProblemList;
 
   /** Without a table (it has problems of its own) what depends on it is passed over. */
   constructor(
     raw: RawTarget,
     table: DeclaredTable | undefined,
-    sourceKind: DatabaseKind | undefined,
+    sourceKind: string | undefined,
     problems: ProblemList,
   ) {
     this.#raw = raw;

@@ -1,3 +1,4 @@
+import { canonicalType } from "../core/engine_type.ts";
 import { nearestName } from "./key_names.ts";
 
 /** A declared type in the engine's words. */
@@ -14,46 +15,18 @@ export interface ColumnTypeProblem {
   readonly hint?: string;
 }
 
-/** Names of types without brackets, in lower case, and the engine's names. The first name of each is the builder's. */
-const NAMES: Readonly<Record<string, string>> = {
-  bigint: "BIGINT",
-  int8: "BIGINT",
-  integer: "INTEGER",
-  int: "INTEGER",
-  int4: "INTEGER",
-  smallint: "SMALLINT",
-  int2: "SMALLINT",
-  tinyint: "TINYINT",
-  utinyint: "UTINYINT",
-  usmallint: "USMALLINT",
-  uinteger: "UINTEGER",
-  ubigint: "UBIGINT",
-  hugeint: "HUGEINT",
-  text: "VARCHAR",
-  string: "VARCHAR",
-  varchar: "VARCHAR",
-  boolean: "BOOLEAN",
-  bool: "BOOLEAN",
-  double: "DOUBLE",
-  "double precision": "DOUBLE",
-  float8: "DOUBLE",
-  real: "FLOAT",
-  float: "FLOAT",
-  float4: "FLOAT",
-  decimal: "DECIMAL(18,3)",
-  numeric: "DECIMAL(18,3)",
-  date: "DATE",
-  time: "TIME",
-  timestamp: "TIMESTAMP",
-  "timestamp without time zone": "TIMESTAMP",
-  timestamptz: "TIMESTAMP WITH TIME ZONE",
-  "timestamp with time zone": "TIMESTAMP WITH TIME ZONE",
-  uuid: "UUID",
-  json: "JSON",
-  bytes: "BLOB",
-  blob: "BLOB",
-  bytea: "BLOB",
-};
+/** Names of types that a declaration may give without brackets, in lower case: the builders', and the usual ones of databases. */
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ...[
+    ...["bigint", "int8", "integer", "int", "int4", "smallint", "int2", "tinyint"],
+    ...["utinyint", "usmallint", "uinteger", "ubigint", "hugeint"],
+    ...["text", "string", "varchar", "boolean", "bool"],
+    ...["double", "double precision", "float8", "real", "float", "float4", "decimal", "numeric"],
+    ...["date", "time", "timestamp", "timestamp without time zone"],
+    ...["timestamptz", "timestamp with time zone", "uuid", "json", "blob", "bytea"],
+  ].map((name) => [name, canonicalType(name)] as const),
+  ["bytes", "BLOB"],
+]);
 
 /** Those that a message names. */
 const SHOWN = "bigint, integer, smallint, text, string(n), boolean, double, real, decimal(p, s), " +
@@ -67,16 +40,16 @@ const MAX_PRECISION = 38;
  */
 export function columnType(text: string): ColumnType | ColumnTypeProblem {
   const plain = text.trim().toLowerCase().replaceAll(/\s+/g, " ");
-  const simple = Object.hasOwn(NAMES, plain) ? NAMES[plain] : undefined;
+  const simple = NAMES.get(plain);
   if (simple !== undefined) return { type: simple };
   const [, name = "", list] = /^([a-z][a-z0-9 ]*?) ?\((.*)\)$/.exec(plain) ?? [];
   const sizes = list?.split(",").map((size) => size.trim()) ?? [];
-  if (NAMES[name] === "VARCHAR") return textType(text, sizes);
+  if (NAMES.get(name) === "VARCHAR") return textType(text, sizes);
   if (name === "decimal" || name === "numeric") return decimalType(text, sizes);
-  if (list !== undefined && Object.hasOwn(NAMES, name)) {
+  if (list !== undefined && NAMES.has(name)) {
     return { problem: `${shown(text)} is no type: ${name} takes no size`, hint: `write ${name}` };
   }
-  const near = nearestName(name === "" ? plain : name, Object.keys(NAMES));
+  const near = nearestName(name === "" ? plain : name, [...NAMES.keys()]);
   return {
     problem: `${shown(text)} is no type`,
     hint: near === undefined ? `types: ${SHOWN}` : `did you mean ${near}?`,

@@ -1,5 +1,3 @@
-import type { DatabaseKind } from "../core/database.ts";
-
 /** A `$name` in an SQL text: `text.slice(start, end)` is the dollar sign and the name. */
 export interface SqlParameter {
   readonly name: string;
@@ -12,14 +10,14 @@ export interface SqlParameter {
  * dollar-quoted bodies (`$tag$ … $tag$`) is no parameter, neither is a dollar sign within a name (`a$b`) or a number (`$1`).
  *
  * With the kind of database its own rules are followed: under MySQL a backslash escapes the next character of a text and `#` starts a
- * comment, under SQLite `[…]` is a quoted name. Without it only what all of them agree on is skipped.
+ * comment, under SQLite `[…]` is a quoted name. Without it (while the connection is not known) only what all of them agree on is skipped.
  *
  * @example
  * ```ts ignore
  * findParameters("SELECT * FROM t WHERE at > $watermark AND note <> '$none'"); // [{ name: "watermark", start: 27, end: 37 }]
  * ```
  */
-export function findParameters(sql: string, kind?: DatabaseKind): readonly SqlParameter[] {
+export function findParameters(sql: string, kind?: string): readonly SqlParameter[] {
   const found: SqlParameter[] = [];
   let at = 0;
   while (at < sql.length) {
@@ -50,7 +48,7 @@ const ESCAPED_TEXT = /[eE]'/y;
 const MYSQL_DASHES = /--(?=\s|$)/y;
 
 /** Where the text, quoted name or comment that starts here ends; `undefined` when none does. One without an end goes to the end of the SQL. */
-function skipped(sql: string, at: number, kind: DatabaseKind | undefined): number | undefined {
+function skipped(sql: string, at: number, kind: string | undefined): number | undefined {
   const isMysql = kind === "mysql";
   switch (sql[at]) {
     case "'":
@@ -102,7 +100,7 @@ function lineEnd(sql: string, at: number): number {
 }
 
 /** Comments nest in Postgres and DuckDB, and end at the first end elsewhere. */
-function commentEnd(sql: string, at: number, kind: DatabaseKind | undefined): number {
+function commentEnd(sql: string, at: number, kind: string | undefined): number {
   const first = after(sql, sql.indexOf("*/", at + 2), 2);
   if (kind === "mysql" || kind === "sqlite") return first;
   const marks = /\/\*|\*\//g;

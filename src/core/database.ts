@@ -32,6 +32,8 @@ export interface Dialect {
   readonly kind: DatabaseKind;
   /** The name as a quoted identifier. */
   quote(name: string): string;
+  /** A form of a column's name that is the same for all names of that column: lower case, where `id` and `ID` are one. */
+  foldName(name: string): string;
   /** The table's name as SQL takes it. Where a database has no schemas (SQLite), `main` or none is its own, another becomes a prefix `schema_name`. */
   tableName(ref: TableRef): string;
   /** The n-th parameter, from 1: `$1` or `?`. */
@@ -43,7 +45,7 @@ export interface Dialect {
   ): string;
   /** The value as the engine type: exact, or an error of the statement. Used for projections of queries to declared columns. */
   cast(expression: TypedExpression, type: string): string;
-  /** The value as a type of the database's own (`Column.ownType`): exact, or an error of the statement. Absent where there are no such types. */
+  /** The value as a type of the database's own (the name of a `Column.ownType`): exact, or an error of the statement. Absent where there are no such types. */
   castToOwn?(expression: TypedExpression, ownType: string): string;
   /**
    * A column's value in the form in which `differs` compares it with that of another column. Columns of one engine type may be of unlike types in
@@ -126,6 +128,12 @@ export interface Dialect {
     /** The column as it is: MySQL has to be told again what stays. Left out: it takes NULL, and has nothing else. */
     column?: Pick<TargetColumn, "nullable" | "restated">,
   ): string | undefined;
+  /** The type of a column that is made for values of a type that the database does not have: JSON for lists. Any other type is kept as it is. */
+  keptType(type: string): string;
+  /** Tables lie in schemas. Where they do not (SQLite), or a schema is a database (MySQL), flow's own tables have its name as a prefix. */
+  readonly hasSchemas: boolean;
+  /** A column takes and keeps values of any type, whatever type it is declared with (SQLite). */
+  readonly keepsAnyValue: boolean;
   /** DDL takes part in transactions (MySQL commits before it). */
   readonly transactionalDdl: boolean;
   /** True for a statement that is known to commit what is open, as MySQL's DDL does; it begins with its first word. Absent where only COMMIT does. */
@@ -168,6 +176,7 @@ export interface LoadTarget {
  * `database_auth_failed` (user), `permission_denied` (user); other codes as the connector has them. An aborted signal cancels the running statement and rejects with the signal's reason.
  */
 export interface DatabaseSession {
+  /** The same object for all databases of one kind. */
   readonly dialect: Dialect;
   /** Starts a transaction in which all reads see one state. */
   begin(): Promise<void>;

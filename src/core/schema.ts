@@ -9,9 +9,15 @@ export interface Column {
    * The type in the words of the database that has the column, where `type` (VARCHAR) only stands for it because the engine has none like
    * it: `numeric` without precision, `integer[]`, an enum. Databases of the same kind make, fill and compare columns of it.
    */
-  readonly ownType?: string;
-  /** True when only the database that has the column has `ownType`: an enum, a type of an extension. */
-  readonly isLocalType?: boolean;
+  readonly ownType?: OwnType;
+}
+
+/** See {@link Column.ownType}. */
+export interface OwnType {
+  /** As the database spells it. */
+  readonly name: string;
+  /** True when only the one database has it: an enum, a type of an extension. Told of queries, not of tables. */
+  readonly isLocal?: boolean;
 }
 
 /** A column as a target declares it. */

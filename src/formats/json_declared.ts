@@ -14,7 +14,8 @@ import {
   UNZONED_TIME,
   ZONED_TIME,
 } from "./json_text_form.ts";
-import { INTEGER_TYPES, type TypeNode, typeText } from "./type_text.ts";
+import { INTEGER_TYPES } from "../core/engine_type.ts";
+import { type TypeNode, typeText } from "./type_text.ts";
 
 const INTEGERS = new Set(INTEGER_TYPES);
 

@@ -1,7 +1,8 @@
 import { closest } from "fastest-levenshtein";
 import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
-import { INTEGER_TYPES, parseType, type TypeNode } from "./type_text.ts";
+import { INTEGER_TYPES } from "../core/engine_type.ts";
+import { parseType, type TypeNode } from "./type_text.ts";
 
 /** Scalar types that values of JSON can be declared as. */
 const SCALARS: readonly string[] = [

@@ -1,5 +1,6 @@
 import { type Column, quoteIdentifier, quoteLiteral } from "../core/schema.ts";
-import { INTEGER_TYPES, parseType, type TypeField, type TypeNode, typeText } from "./type_text.ts";
+import { INTEGER_TYPES } from "../core/engine_type.ts";
+import { parseType, type TypeField, type TypeNode, typeText } from "./type_text.ts";
 
 /**
  * An SQL expression with the JSON text (VARCHAR) of one value, by flow's mapping:

@@ -1,3 +1,4 @@
+import { DEFAULT_DECIMAL, scalarName } from "../core/engine_type.ts";
 import { FlowError } from "../core/error.ts";
 
 /**
@@ -19,62 +20,6 @@ export interface TypeField {
   readonly name: string;
   readonly type: TypeNode;
 }
-
-/** The engine's integer types of a fixed size. */
-export const INTEGER_TYPES: readonly string[] = [
-  "TINYINT",
-  "SMALLINT",
-  "INTEGER",
-  "BIGINT",
-  "HUGEINT",
-  "UTINYINT",
-  "USMALLINT",
-  "UINTEGER",
-  "UBIGINT",
-  "UHUGEINT",
-];
-
-const ALIASES: Readonly<Record<string, string>> = {
-  INT1: "TINYINT",
-  INT2: "SMALLINT",
-  SHORT: "SMALLINT",
-  INT: "INTEGER",
-  INT4: "INTEGER",
-  SIGNED: "INTEGER",
-  INT8: "BIGINT",
-  LONG: "BIGINT",
-  INT16: "SMALLINT",
-  INT32: "INTEGER",
-  INT64: "BIGINT",
-  INT128: "HUGEINT",
-  UINT8: "UTINYINT",
-  UINT16: "USMALLINT",
-  UINT32: "UINTEGER",
-  UINT64: "UBIGINT",
-  UINT128: "UHUGEINT",
-  VARINT: "BIGNUM",
-  BOOL: "BOOLEAN",
-  LOGICAL: "BOOLEAN",
-  FLOAT4: "FLOAT",
-  REAL: "FLOAT",
-  FLOAT8: "DOUBLE",
-  "DOUBLE PRECISION": "DOUBLE",
-  TEXT: "VARCHAR",
-  STRING: "VARCHAR",
-  CHAR: "VARCHAR",
-  BPCHAR: "VARCHAR",
-  "CHARACTER VARYING": "VARCHAR",
-  BYTEA: "BLOB",
-  BINARY: "BLOB",
-  VARBINARY: "BLOB",
-  BITSTRING: "BIT",
-  DATETIME: "TIMESTAMP",
-  TIMESTAMP_US: "TIMESTAMP",
-  "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
-  TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
-  "TIME WITHOUT TIME ZONE": "TIME",
-  TIMETZ: "TIME WITH TIME ZONE",
-};
 
 /** Scalar types of several words, which a field name could otherwise be mistaken for. */
 const SECOND_WORDS = /^\s+(?:WITH|WITHOUT)\s+TIME\s+ZONE\b|^\s+PRECISION\b|^\s+VARYING\b/i;
@@ -175,18 +120,18 @@ class TypeParser {
   #scalar(word: string): TypeNode {
     const rest = this.#match(SECOND_WORDS)?.[0] ?? "";
     const full = `${word}${rest}`.toUpperCase().replaceAll(/\s+/g, " ");
-    const name = ALIASES[full] ?? full;
+    const name = scalarName(full);
     // VARCHAR(20), TIMESTAMP(6): the engine itself ignores these lengths.
     if (!this.#match(/^\s*\(\s*\d+\s*\)/)) return { kind: "scalar", name };
     if (rest !== "") return { kind: "scalar", name };
     const after = this.#match(SECOND_WORDS)?.[0] ?? "";
     const spelled = `${word}${after}`.toUpperCase().replaceAll(/\s+/g, " ");
-    return { kind: "scalar", name: ALIASES[spelled] ?? spelled };
+    return { kind: "scalar", name: scalarName(spelled) };
   }
 
   #decimal(): TypeNode {
     const digits = this.#match(/^\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)/);
-    if (digits === undefined) return { kind: "decimal", precision: 18, scale: 3 };
+    if (digits === undefined) return { kind: "decimal", ...DEFAULT_DECIMAL };
     return { kind: "decimal", precision: Number(digits[1]), scale: Number(digits[2] ?? 0) };
   }
 

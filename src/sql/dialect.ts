@@ -6,7 +6,8 @@ import type { SqlValue } from "../core/session.ts";
 import type { Normalizer } from "../core/table_spec.ts";
 import { clockTime, monthAndDay, utcTime } from "../core/utc_time.ts";
 import { sharedStatements } from "./dialect_statements.ts";
-import { canonicalType, exactCast } from "./exact_cast.ts";
+import { canonicalType, decimalSize, integerRange } from "../core/engine_type.ts";
+import { exactCast } from "./exact_cast.ts";
 
 /** White space that the normalizer `trim` takes away. */
 const WHITE_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)";
@@ -39,6 +40,9 @@ export const duckdbDialect: Dialect = {
   // DuckDB refuses it for a column of a key or an index, and for every column of a table with an index.
   widenColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)} SET DATA TYPE ${columnType}`,
+  keptType: (type) => type,
+  hasSchemas: true,
+  keepsAnyValue: false,
   transactionalDdl: true,
   savepoints: false,
   stableReads: true,
@@ -94,16 +98,6 @@ export function timestampText(micros: bigint): string {
 
 const LOWEST: Readonly<Record<string, SqlValue>> = {
   BOOLEAN: false,
-  TINYINT: -128n,
-  SMALLINT: -32768n,
-  INTEGER: -2147483648n,
-  BIGINT: -9223372036854775808n,
-  HUGEINT: "-170141183460469231731687303715884105728",
-  UTINYINT: 0n,
-  USMALLINT: 0n,
-  UINTEGER: 0n,
-  UBIGINT: 0n,
-  UHUGEINT: 0n,
   FLOAT: "-infinity",
   DOUBLE: "-infinity",
   DATE: "-infinity",
@@ -120,16 +114,22 @@ const LOWEST: Readonly<Record<string, SqlValue>> = {
 
 function lowestValue(type: string): SqlValue {
   const canonical = canonicalType(type);
-  const lowest = LOWEST[canonical];
-  if (lowest !== undefined) return lowest;
-  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(canonical) ?? [];
-  if (precision !== undefined && scale !== undefined) {
-    const digits = "9".repeat(Number(precision));
-    const whole = digits.slice(0, digits.length - Number(scale));
-    return scale === "0" ? `-${whole}` : `-${whole}.${digits.slice(whole.length)}`;
-  }
-  throw typeWithoutOrder(type);
+  const lowest = LOWEST[canonical] ?? lowestNumber(canonical);
+  if (lowest === undefined) throw typeWithoutOrder(type);
+  return lowest;
 }
+
+/** The lowest value of an integer or decimal type; one that a parameter of 64 bits cannot be is text. */
+export function lowestNumber(type: string): SqlValue | undefined {
+  const least = integerRange(type)?.least;
+  if (least !== undefined) return least < BIGINT_LEAST ? String(least) : least;
+  const size = decimalSize(type);
+  if (size === undefined) return undefined;
+  const whole = "9".repeat(size.precision - size.scale) || "0";
+  return size.scale === 0 ? `-${whole}` : `-${whole}.${"9".repeat(size.scale)}`;
+}
+
+const BIGINT_LEAST = -(2n ** 63n);
 
 /** The error of `lowestValue` for types whose values have no order that a watermark could follow. */
 export function typeWithoutOrder(type: string): FlowError {

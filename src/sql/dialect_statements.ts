@@ -1,9 +1,10 @@
 import type { Dialect } from "../core/database.ts";
 import { quoteIdentifier } from "../core/schema.ts";
 
-/** Statements that DuckDB and SQLite spell alike: both keep temporary tables in a schema `temp`. */
+/** What DuckDB and SQLite spell alike: both keep temporary tables in a schema `temp`, and fold ASCII letters of names only. */
 export type SharedStatements = Pick<
   Dialect,
+  | "foldName"
   | "updateFrom"
   | "deleteWhere"
   | "emptyTable"
@@ -21,6 +22,7 @@ export type SharedStatements = Pick<
  */
 export function sharedStatements(columnType: (type: string) => string): SharedStatements {
   return {
+    foldName: (name) => name.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()),
     updateFrom: ({ table, source, set, on }) =>
       `UPDATE ${table} AS t SET ${
         Object.entries(set).map(([name, value]) => `${quoteIdentifier(name)} = ${value}`).join(", ")

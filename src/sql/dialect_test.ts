@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { Session } from "../core/session.ts";
 import { duckdbDialect, timestampText } from "./dialect.ts";
 import { createEngine } from "./engine.ts";
-import { canonicalType, exactCast } from "./exact_cast.ts";
+import { canonicalType } from "../core/engine_type.ts";
+import { exactCast } from "./exact_cast.ts";
 
 async function withSession(work: (session: Session) => Promise<void>): Promise<void> {
   const scratchDir = await Deno.makeTempDir({ prefix: "flow_test_" });

@@ -1,52 +1,24 @@
-import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
 import type { TypedExpression } from "../core/database.ts";
+import {
+  canonicalType,
+  decimalSize,
+  hasCommonValues,
+  integerRange,
+  isFloatType,
+  isMomentType,
+  isNullType,
+  isNumericType,
+} from "../core/engine_type.ts";
+import { quoteIdentifier, quoteLiteral } from "../core/schema.ts";
 
-/** Bits without the sign of each integer type. */
-const INTEGER_BITS: Readonly<Record<string, number>> = {
-  TINYINT: 7,
-  SMALLINT: 15,
-  INTEGER: 31,
-  BIGINT: 63,
-  HUGEINT: 127,
-  UTINYINT: 8,
-  USMALLINT: 16,
-  UINTEGER: 32,
-  UBIGINT: 64,
-  UHUGEINT: 128,
-};
-
-const TIMES = /^(DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE)$/;
 /** What a cast to the type may cut off. */
 const NARROW_TIMES = /^(DATE|TIMESTAMP_S|TIMESTAMP_MS)$/;
-const TYPE_NAMES: Readonly<Record<string, string>> = {
-  TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
-  TEXT: "VARCHAR",
-  STRING: "VARCHAR",
-  INT: "INTEGER",
-  INT8: "BIGINT",
-  INT4: "INTEGER",
-  BOOL: "BOOLEAN",
-  BYTEA: "BLOB",
-  FLOAT8: "DOUBLE",
-  FLOAT4: "FLOAT",
-};
-
-/** The engine's own spelling of a type: `TIMESTAMPTZ` is `TIMESTAMP WITH TIME ZONE`, `DECIMAL(18, 2)` is `DECIMAL(18,2)`. */
-export function canonicalType(type: string): string {
-  const text = type.trim();
-  const upper = text.toUpperCase();
-  const decimal = /^(?:DECIMAL|NUMERIC)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?$/.exec(upper);
-  if (decimal !== null) {
-    return decimal[1] === undefined ? "DECIMAL(18,3)" : `DECIMAL(${decimal[1]},${decimal[2] ?? 0})`;
-  }
-  if (/^VARCHAR\s*\(\s*\d+\s*\)$/.test(upper)) return "VARCHAR";
-  // Names of struct fields and enum values keep their case.
-  return /^[A-Z0-9_ ]+$/.test(upper) ? TYPE_NAMES[upper] ?? upper : text;
-}
+/** Texts that may be a time of the day, without a day or a zone: a pattern of the engine. */
+export const TIME_OF_DAY = "\\s*[0-9]{1,2}:[0-9:.]+\\s*";
 
 /**
  * The value as another type of the engine: nothing of it is lost, or the statement fails and names the value. DuckDB's own CAST rounds
- * 1.5 to 2 and cuts times off. Decimals and doubles into binary floating point are rounded to the nearest number, which is what such a type means;
+ * 1.5 to 2, makes true of it, and cuts times off. Types without a common value (`hasCommonValues`) take nothing but NULL from each other. Decimals and doubles into binary floating point are rounded to the nearest number, which is what such a type means;
  * text without a zone is taken as UTC; fractions below a microsecond are cut off; bytes and text are UTF-8 to each other, but `\x` with hex digits is
  * those bytes.
  *
@@ -58,7 +30,10 @@ export function exactCast(expression: TypedExpression, to: string, column?: stri
   const value = expression.sql;
   if (source === target) return value;
   const plain = `CAST(${value} AS ${target})`;
-  if (isNull(source)) return plain;
+  if (isNullType(source)) return plain;
+  if (!hasCommonValues(source, target)) {
+    return orFail(value, `CAST(NULL AS ${target})`, target, "true", column);
+  }
   if (source === "BLOB" && (target === "VARCHAR" || target === "JSON")) {
     return target === "JSON" ? `CAST(decode(${value}) AS JSON)` : `decode(${value})`;
   }
@@ -67,7 +42,7 @@ export function exactCast(expression: TypedExpression, to: string, column?: stri
   if (source === "VARCHAR" || source === "JSON" || source.startsWith("ENUM(")) {
     return fromText(source === "VARCHAR" ? value : `CAST(${value} AS VARCHAR)`, target, column);
   }
-  if (isFloat(source) && isDecimal(target)) {
+  if (isFloatType(source) && decimalSize(target) !== undefined) {
     // By way of the shortest text: multiplying a double by a power of ten would bring in digits that it never had.
     const cast = `TRY_CAST(CAST(${value} AS VARCHAR) AS ${target})`;
     return reversible(value, source, cast, target, column);
@@ -78,16 +53,18 @@ export function exactCast(expression: TypedExpression, to: string, column?: stri
 }
 
 function mayLose(source: string, target: string): boolean {
-  if (TIMES.test(source) && TIMES.test(target)) {
+  if (isMomentType(source) && isMomentType(target)) {
     return source !== "DATE" && (NARROW_TIMES.test(target) || source === "TIMESTAMP_NS");
   }
-  const bits = INTEGER_BITS[source];
-  if (bits !== undefined) {
-    return isFloat(target) && bits > (target === "DOUBLE" ? 53 : 24);
+  // A zone, or nanoseconds.
+  if (source.startsWith("TIME") && target === "TIME") return true;
+  if (!isNumericType(source)) return false;
+  if (isFloatType(target)) {
+    return (integerRange(source)?.bits ?? 0) > (target === "DOUBLE" ? 53 : 24);
   }
-  const isNumber = isFloat(source) || isDecimal(source);
-  if (!isNumber || isFloat(target)) return false;
-  return INTEGER_BITS[target] !== undefined || isDecimal(target);
+  if (target === "BOOLEAN") return true;
+  // The cast itself fails on integers that are too long for another type.
+  return integerRange(source) === undefined && isNumericType(target);
 }
 
 /** Fails unless the result, cast back, is the value again. */
@@ -118,13 +95,14 @@ function orFail(
 function fromText(text: string, target: string, column: string | undefined): string {
   const plain = `CAST(${text} AS ${target})`;
   const tried = `TRY_CAST(${text} AS ${target})`;
-  if (INTEGER_BITS[target] !== undefined) {
+  if (integerRange(target) !== undefined) {
     // `1.5` would be rounded.
     const isWhole = `regexp_full_match(${text}, '\\s*[+-]?[0-9]+([.]0*)?\\s*')`;
     return orFail(text, tried, target, `${tried} IS NULL OR NOT ${isWhole}`, column);
   }
-  if (isDecimal(target)) {
-    const lossy = `${tried} IS NULL OR ${losesDigits(text, tried, target)}`;
+  const decimal = decimalSize(target);
+  if (decimal !== undefined) {
+    const lossy = `${tried} IS NULL OR ${losesDigits(text, tried, decimal.scale)}`;
     return orFail(text, tried, target, lossy, column);
   }
   switch (target) {
@@ -136,19 +114,21 @@ function fromText(text: string, target: string, column: string | undefined): str
         `${tried} IS NULL OR CAST(${tried} AS TIMESTAMP) IS DISTINCT FROM TRY_CAST(${text} AS TIMESTAMP)`,
         column,
       );
+    case "TIME": {
+      const isTime = `regexp_full_match(${text}, '${TIME_OF_DAY}')`;
+      return orFail(text, tried, target, `${tried} IS NULL OR NOT ${isTime}`, column);
+    }
     case "TIMESTAMP":
       return `CAST(CAST(${text} AS TIMESTAMP WITH TIME ZONE) AS TIMESTAMP)`;
     case "BLOB":
-      return `CASE WHEN regexp_full_match(${text}, '\\\\x([0-9a-fA-F]{2})*') ` +
-        `THEN unhex(substr(${text}, 3)) ELSE encode(${text}) END`;
+      return bytesOfText(text);
     default:
       return plain;
   }
 }
 
-/** Rounding a text to fewer decimals than it has is a loss; trailing zeros are not. */
-function losesDigits(text: string, decimal: string, target: string): string {
-  const scale = /,(\d+)\)/.exec(target)?.[1] ?? "0";
+/** The condition that a text has more decimals than the decimal that was made of it may have: rounding is a loss, trailing zeros are not. */
+export function losesDigits(text: string, decimal: string, scale: number): string {
   const plain = `regexp_full_match(${text}, '\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)\\s*')`;
   const exponent = `regexp_full_match(${text}, '(?i)\\s*[+-]?[0-9]+[.]?[0-9]*e[+-]?[0-9]+\\s*')`;
   const decimals = `length(regexp_extract(${text}, '[.]([0-9]*?)0*\\s*$', 1))`;
@@ -156,14 +136,8 @@ function losesDigits(text: string, decimal: string, target: string): string {
     `THEN TRY_CAST(${decimal} AS DOUBLE) IS DISTINCT FROM TRY_CAST(${text} AS DOUBLE) ELSE true END`;
 }
 
-function isFloat(type: string): boolean {
-  return type === "DOUBLE" || type === "FLOAT";
-}
-
-function isDecimal(type: string): boolean {
-  return type.startsWith("DECIMAL(");
-}
-
-function isNull(type: string): boolean {
-  return type === "SQLNULL" || type === "NULL" || type === '"NULL"';
+/** Bytes written as `\x` and hex digits (the databases' own form) are those bytes; any other text is its UTF-8. */
+export function bytesOfText(text: string): string {
+  return `CASE WHEN regexp_full_match(${text}, '\\\\x([0-9a-fA-F]{2})*') ` +
+    `THEN unhex(substr(${text}, 3)) ELSE encode(${text}) END`;
 }

@@ -340,6 +340,18 @@ withPlaces(
   },
 );
 
+withPlaces(
+  "a value of Postgres that is none elsewhere is told by its column, whatever its name",
+  ["postgres", "duckdb"],
+  async (places, deps) => {
+    const sql = `SELECT 'secret' AS secret, timestamp '294276-12-31' AS "o,' ""d"`;
+    assert.equal(
+      await refusal(load(deps, places, sql, { keys: [] })),
+      `load_rejected: column "o,' "d" of the query: the value '294276-12-31 00:00:00' does not fit TIMESTAMP`,
+    );
+  },
+);
+
 const NESTED =
   `SELECT 1 AS id, [1, NULL, 3] AS li, {'a': 1, 'b': [{'c': NULL}]} AS st, map {'k': 1} AS ma,
   timestamp_s '2024-01-01 00:00:01' AS s, 'nan'::float AS f, 'inf'::float AS g`;

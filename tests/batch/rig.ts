@@ -211,27 +211,41 @@ export async function withScratch(work: (scratchDir: string) => Promise<void>): 
 }
 
 /**
- * Dependencies whose databases stay connected from run to run, for tests of many short runs. What they share is a session that nobody
+ * Dependencies whose databases stay connected from run to run, for tests of many short runs. What they share are sessions that nobody
  * closes before `close`.
  */
 export async function keptOpen(
   deps: BatchDependencies,
-  place: Place,
+  ...places: readonly Place[]
 ): Promise<{ readonly deps: BatchDependencies; close(): Promise<void> }> {
-  const session = await place.database.connect(deps.signal);
-  const shared = new Proxy(session, {
-    get(target, name) {
-      if (name === "close") return () => Promise.resolve();
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === "function" ? value.bind(target) : value;
+  const databases = new Map<BatchConnection, Database>();
+  const sessions: DatabaseSession[] = [];
+  for (const { connection, database } of new Set(places)) {
+    const session = await database.connect(deps.signal);
+    sessions.push(session);
+    const shared = new Proxy(session, {
+      get(target, name) {
+        if (name === "close") return () => Promise.resolve();
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const { kind, identity, shown, dialect } = database;
+    databases.set(connection, {
+      kind,
+      identity,
+      shown,
+      dialect,
+      connect: () => Promise.resolve(shared),
+    });
+  }
+  return {
+    deps: {
+      ...deps,
+      openDatabase: (connection) => databases.get(connection) ?? deps.openDatabase(connection),
     },
-  });
-  const database: Database = {
-    kind: place.database.kind,
-    identity: place.database.identity,
-    shown: place.database.shown,
-    dialect: place.database.dialect,
-    connect: () => Promise.resolve(shared),
+    async close() {
+      for (const session of sessions) await session.close();
+    },
   };
-  return { deps: { ...deps, openDatabase: () => database }, close: () => session.close() };
 }

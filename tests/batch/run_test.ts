@@ -360,6 +360,25 @@ onEach("a row at the edge that comes in mid-run is loaded once", async (place, d
   );
 });
 
+onEach("validate refuses types without a common value, as a run does", async (place, deps) => {
+  const time = place.kind === "mysql" ? "DATETIME(6)" : "TIMESTAMP";
+  await place.run(`CREATE TABLE typed (n BIGINT, made ${time})`);
+  await place.run("INSERT INTO typed VALUES (1, '2026-01-31 12:00:00')");
+  const spec = (name: string, type: string) =>
+    batchSpec(place, `SELECT ${name} FROM typed`, [
+      batchTarget(place, declaredTable(`dst_${name}`, [column(name, type)])),
+    ]);
+  assert.deepEqual(await validatePipeline(spec("n", "BOOLEAN"), deps), []);
+  await runPipeline(spec("n", "BOOLEAN"), deps);
+  // Whatever SQLite says of a column, it may hold values of any type.
+  const problems = await validatePipeline(spec("made", "TIME"), deps);
+  assert.equal(problems.length, place.kind === "sqlite" ? 0 : 1, problems.join("\n"));
+  await assert.rejects(
+    runPipeline(spec("made", "TIME"), deps),
+    /12:00:00.* does not fit TIME|TIME/,
+  );
+});
+
 onEach("a source table with mapped columns", async (place, deps) => {
   const table = declaredTable("mapped", [
     column("customer", "BIGINT", { nullable: false }),

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import type { DatabaseSession } from "../../src/core/database.ts";
 import type { SqlValue } from "../../src/core/session.ts";
 import type { Normalizer } from "../../src/core/table_spec.ts";
-import { type DatabaseCase, type DatabaseRig, databaseTest, hasCode } from "./database_rig.ts";
+import { CONVERSIONS } from "./conversions.ts";
+import {
+  type DatabaseCase,
+  type DatabaseRig,
+  databaseTest,
+  hasCode,
+  literal,
+} from "./database_rig.ts";
 
 const ZONED = "TIMESTAMP WITH TIME ZONE";
 /** Errors of values, whichever way a database tells of them. */
@@ -32,26 +39,6 @@ const TIMES: readonly (readonly [text: string, utc: string])[] = [
   ["1969-12-31T23:59:59.999999Z", "1969-12-31 23:59:59.999999+00"],
 ];
 
-/** Casts: expression's type, its text, the type asked for, the engine's text of the outcome; undefined where it must fail. */
-const CASTS: readonly (readonly [string, string, string, string | undefined])[] = [
-  ["DOUBLE", "1.5", "BIGINT", undefined],
-  ["DOUBLE", "3.0", "BIGINT", "3"],
-  ["VARCHAR", "42", "BIGINT", "42"],
-  ["VARCHAR", "1.5", "BIGINT", undefined],
-  ["VARCHAR", "x", "BIGINT", undefined],
-  ["VARCHAR", "1.50", "DECIMAL(18,2)", "1.50"],
-  ["VARCHAR", "1.255", "DECIMAL(18,2)", undefined],
-  ["BIGINT", "9223372036854775807", "VARCHAR", "9223372036854775807"],
-  ["BIGINT", "40000", "SMALLINT", undefined],
-  ["VARCHAR", "2026-01-31T12:00:00+02:00", ZONED, "2026-01-31 10:00:00+00"],
-  ["VARCHAR", "soon", ZONED, undefined],
-  ["VARCHAR", "true", "BOOLEAN", "true"],
-  ["VARCHAR", "0.1", "DOUBLE", "0.1"],
-  ["VARCHAR", "2026-02-30", "DATE", undefined],
-  ["BOOLEAN", "true", "VARCHAR", "true"],
-  [ZONED, "2026-01-31 12:00:00.5+00", "VARCHAR", "2026-01-31 12:00:00.5+00"],
-];
-
 /** The least value of each type that a test puts beside `lowestValue`. */
 const LEAST: Readonly<Record<string, string>> = {
   SMALLINT: "-32768",
@@ -76,6 +63,29 @@ export function dialectSuite(tested: DatabaseCase): void {
     const column = session.dialect.quote(odd);
     assert.deepEqual(await rig.texts(session, `SELECT ${column} FROM ${table}`), [["1"]]);
     assert.equal((await session.table({ name: odd }))?.columns[0]?.name, odd);
+  });
+
+  databaseTest(tested, "foldName is the same for names of one column only", async (rig) => {
+    const session = await rig.connect();
+    const { foldName } = session.dialect;
+    for (const [a, b] of [["id", "ID"], ["ä", "Ä"], ["e", "é"], ["a", "a_"], ["ж", "Ж"]] as const) {
+      const columns = [a, b].map((name) => ({ name, type: "BIGINT" }));
+      const isOne = await rig.makeTable(session, "pair", columns)
+        .then((table) => session.run(`DROP TABLE ${table}`))
+        .then(() => false, hasCode("query_invalid"));
+      assert.equal(foldName(a) === foldName(b), isOne, `${a} and ${b}`);
+    }
+  });
+
+  databaseTest(tested, "a kept type is one that columns come back as", async (rig) => {
+    const session = await rig.connect();
+    const { dialect } = session;
+    for (const type of ["BIGINT[]", "TIMESTAMP_S", "TIMESTAMP_NS", "DECIMAL(18,2)", "VARCHAR"]) {
+      const kept = dialect.keptType(type);
+      await rig.makeTable(session, "kept", [{ name: "v", type: kept }]);
+      assert.equal((await session.table({ name: "kept" }))?.columns[0]?.type, kept, type);
+      await session.run(`DROP TABLE ${dialect.tableName({ name: "kept" })}`);
+    }
   });
 
   databaseTest(tested, "normalizers give the same everywhere", async (rig) => {
@@ -121,24 +131,24 @@ export function dialectSuite(tested: DatabaseCase): void {
 
   databaseTest(tested, "casts are exact or fail", async (rig) => {
     const session = await rig.connect();
-    for (const [from, value, to, outcome] of CASTS) {
+    const wrong: string[] = [];
+    for (const { from, value, to, outcome } of CONVERSIONS) {
       await rig.makeTable(session, "casts", [{ name: "f", type: from }]);
       await rig.makeTable(session, "results", [{ name: "t", type: to }]);
       const [casts, results] = ["casts", "results"].map((name) =>
         session.dialect.tableName({ name })
       );
-      await rig.load(session, "casts", `SELECT CAST('${value}' AS ${from}) AS f`);
+      await rig.load(session, "casts", `SELECT CAST(${literal(value)} AS ${from}) AS f`);
       const cast = session.dialect.cast({ sql: "f", type: from }, to);
-      const inserted = session.run(`INSERT INTO ${results} (t) SELECT ${cast} FROM ${casts}`);
-      const label = `${value} from ${from} to ${to}`;
-      if (outcome === undefined) await assert.rejects(inserted, unfit, label);
-      else {
-        await inserted;
-        assert.equal(await rig.text(session, `SELECT t FROM ${results}`, [], to), outcome, label);
-      }
+      const refusal = await session.run(`INSERT INTO ${results} (t) SELECT ${cast} FROM ${casts}`)
+        .then(() => undefined, (error: unknown) => error);
+      if (refusal !== undefined) unfit(refusal);
+      const found = await rig.text(session, `SELECT t FROM ${results}`, [], to);
+      if (found !== outcome) wrong.push(`${value} from ${from} to ${to}: ${found}`);
       await session.run(`DROP TABLE ${casts}`);
       await session.run(`DROP TABLE ${results}`);
     }
+    assert.deepEqual(wrong, []);
   });
 
   databaseTest(

@@ -1,5 +1,7 @@
+import { holdsIntegers, integerRange, isFloatType, isMomentType } from "../../core/engine_type.ts";
 import { jsonValue } from "../../formats/json_text.ts";
 import { parseType, type TypeNode, typeText } from "../../formats/type_text.ts";
+import { bytesOfText, losesDigits, TIME_OF_DAY } from "../../sql/exact_cast.ts";
 
 /** How a column of one engine type becomes one of another, row by row, without any value changing its meaning. */
 export interface Cast {
@@ -61,38 +63,15 @@ function family(type: TypeNode): Family {
     case "enum":
       return "text";
     case "scalar":
-      if (type.name in INTEGERS) return "integer";
-      if (type.name === "DOUBLE" || type.name === "FLOAT") return "float";
+      if (integerRange(type.name) !== undefined) return "integer";
+      if (isFloatType(type.name)) return "float";
       // BIGNUM has no arithmetic of its own worth using: its digits are checked as text.
       if (type.name === "VARCHAR" || type.name === "JSON" || type.name === "BIGNUM") return "text";
-      return TIMES.has(type.name) ? "time" : "other";
+      return isMomentType(type.name) ? "time" : "other";
     default:
       return "nested";
   }
 }
-
-/** Bits without the sign, and decimal digits, of each integer type. */
-const INTEGERS: Readonly<Record<string, { bits: number; digits: number; signed: boolean }>> = {
-  TINYINT: { bits: 7, digits: 3, signed: true },
-  SMALLINT: { bits: 15, digits: 5, signed: true },
-  INTEGER: { bits: 31, digits: 10, signed: true },
-  BIGINT: { bits: 63, digits: 19, signed: true },
-  HUGEINT: { bits: 127, digits: 39, signed: true },
-  UTINYINT: { bits: 8, digits: 3, signed: false },
-  USMALLINT: { bits: 16, digits: 5, signed: false },
-  UINTEGER: { bits: 32, digits: 10, signed: false },
-  UBIGINT: { bits: 64, digits: 20, signed: false },
-  UHUGEINT: { bits: 128, digits: 39, signed: false },
-};
-
-const TIMES = new Set([
-  "DATE",
-  "TIMESTAMP",
-  "TIMESTAMP_S",
-  "TIMESTAMP_MS",
-  "TIMESTAMP_NS",
-  "TIMESTAMP WITH TIME ZONE",
-]);
 
 function isNamed(type: TypeNode, name: string): boolean {
   return type.kind === "scalar" && type.name === name;
@@ -135,15 +114,16 @@ function reversible(column: string, source: TypeNode, to: string): Cast {
 function numberToNumber(column: string, source: TypeNode, target: TypeNode): Cast | undefined {
   const to = typeText(target);
   const always: Cast = { expr: `CAST(${column} AS ${to})` };
-  const toInteger = target.kind === "scalar" ? INTEGERS[target.name] : undefined;
-  const fromInteger = source.kind === "scalar" ? INTEGERS[source.name] : undefined;
+  const toInteger = integerRange(to);
+  const fromInteger = integerRange(typeText(source));
   switch (family(target)) {
     case "integer": {
       if (fromInteger === undefined || toInteger === undefined) {
         return reversible(column, source, to);
       }
-      const fits = fromInteger.bits <= toInteger.bits && (toInteger.signed || !fromInteger.signed);
-      return fits ? always : tried(column, `TRY_CAST(${column} AS ${to})`);
+      return holdsIntegers(toInteger, fromInteger)
+        ? always
+        : tried(column, `TRY_CAST(${column} AS ${to})`);
     }
     case "decimal":
       return numberToDecimal(column, source, target as TypeNode & { kind: "decimal" });
@@ -177,7 +157,7 @@ function numberToDecimal(
   }
   const fits = source.kind === "decimal"
     ? source.scale <= target.scale && source.precision - source.scale <= wholeDigits
-    : source.kind === "scalar" && (INTEGERS[source.name]?.digits ?? Infinity) <= wholeDigits;
+    : (integerRange(typeText(source))?.digits ?? Infinity) <= wholeDigits;
   if (fits) return { expr: `CAST(${column} AS ${to})` };
   return source.kind === "decimal"
     ? reversible(column, source, to)
@@ -199,7 +179,7 @@ function fromText(text: string, target: TypeNode, to: string): Cast | undefined 
   if (target.kind === "decimal") return tried(text, expr, losesDigits(text, expr, target.scale));
   if (target.kind === "enum") return tried(text, expr);
   if (target.kind !== "scalar") return undefined;
-  if (target.name in INTEGERS || target.name === "BIGNUM") {
+  if (integerRange(target.name) !== undefined || target.name === "BIGNUM") {
     return tried(text, expr, `NOT regexp_full_match(${text}, '\\s*[+-]?[0-9]+([.]0*)?\\s*')`);
   }
   switch (target.name) {
@@ -218,27 +198,12 @@ function fromText(text: string, target: TypeNode, to: string): Cast | undefined 
         `CAST(${expr} AS TIMESTAMP) IS DISTINCT FROM TRY_CAST(${text} AS TIMESTAMP)`,
       );
     case "TIME":
-      return tried(text, expr, `NOT regexp_full_match(${text}, '\\s*[0-9]{1,2}:[0-9:.]+\\s*')`);
+      return tried(text, expr, `NOT regexp_full_match(${text}, '${TIME_OF_DAY}')`);
     case "TIMESTAMP":
       return tried(text, `CAST(TRY_CAST(${text} AS TIMESTAMPTZ) AS TIMESTAMP)`);
     case "BLOB":
-      return { expr: blobFromText(text) };
+      return { expr: bytesOfText(text) };
     default:
       return tried(text, expr);
   }
-}
-
-/** Rounding a text to fewer decimals than it has is a loss; trailing zeros are not. */
-function losesDigits(text: string, decimal: string, scale: number): string {
-  const plain = `regexp_full_match(${text}, '\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)\\s*')`;
-  const exponent = `regexp_full_match(${text}, '(?i)\\s*[+-]?[0-9]+[.]?[0-9]*e[+-]?[0-9]+\\s*')`;
-  const decimals = `length(regexp_extract(${text}, '[.]([0-9]*?)0*\\s*$', 1))`;
-  return `CASE WHEN ${plain} THEN ${decimals} > ${scale} WHEN ${exponent} ` +
-    `THEN TRY_CAST(${decimal} AS DOUBLE) IS DISTINCT FROM TRY_CAST(${text} AS DOUBLE) ELSE true END`;
-}
-
-/** Bytes written as `\x` and hex digits (the databases' own form) are those bytes; any other text is its UTF-8. */
-function blobFromText(text: string): string {
-  return `CASE WHEN regexp_full_match(${text}, '\\\\x([0-9a-fA-F]{2})*') ` +
-    `THEN unhex(substr(${text}, 3)) ELSE encode(${text}) END`;
 }

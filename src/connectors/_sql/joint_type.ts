@@ -1,25 +1,10 @@
+import { holdsIntegers, INTEGER_TYPES, integerRange, isFloatType } from "../../core/engine_type.ts";
 import { parseType, type TypeNode, typeText } from "../../formats/type_text.ts";
 
 /** Digits of the engine's widest decimal. */
 const MAX_DIGITS = 38;
 /** Decimals for numbers of which some are fractions and some too long for a double. */
 const USUAL_SCALE = 10;
-
-/** Signed integers, narrowest first, and their decimal digits. */
-const SIGNED: readonly (readonly [name: string, digits: number])[] = [
-  ["TINYINT", 3],
-  ["SMALLINT", 5],
-  ["INTEGER", 10],
-  ["BIGINT", 19],
-  ["HUGEINT", 39],
-];
-const UNSIGNED: readonly (readonly [name: string, digits: number])[] = [
-  ["UTINYINT", 3],
-  ["USMALLINT", 5],
-  ["UINTEGER", 10],
-  ["UBIGINT", 20],
-  ["UHUGEINT", 39],
-];
 
 type Kind = "integer" | "decimal" | "float" | "boolean" | "time" | "text" | "nested" | "single";
 
@@ -88,7 +73,7 @@ function jointNumbers(from: TypeNode, other: TypeNode, scale: number | undefined
   const ofScale = (decimals: number | undefined) =>
     decimals === undefined || decimals > MAX_DIGITS ? [] : [`DECIMAL(${MAX_DIGITS},${decimals})`];
   if (kind === "integer" && otherKind === "integer") {
-    return [...jointIntegers(from, other), `DECIMAL(${MAX_DIGITS},0)`];
+    return [jointIntegers(from, other), `DECIMAL(${MAX_DIGITS},0)`];
   }
   if (otherKind === "float") {
     if (kind === "float") return ["DOUBLE"];
@@ -105,16 +90,16 @@ function jointNumbers(from: TypeNode, other: TypeNode, scale: number | undefined
   return [`DECIMAL(${Math.min(MAX_DIGITS, whole + decimals)},${decimals})`];
 }
 
-function jointIntegers(from: TypeNode, other: TypeNode): string[] {
-  const names = [from, other].map(typeText);
-  for (const list of [UNSIGNED, SIGNED]) {
-    const at = names.map((name) => list.findIndex(([known]) => known === name));
-    if (at.every((place) => place >= 0)) return [list[Math.max(...at)]?.[0] ?? ""];
-  }
-  // One with a sign, one without: the signed type with more digits than the unsigned one has.
-  const digits = Math.max(wholeDigits(from), wholeDigits(other));
-  const joint = SIGNED.find(([, own]) => own > digits || own === digits && digits === 39);
-  return joint === undefined ? [] : [joint[0]];
+function jointIntegers(from: TypeNode, other: TypeNode): string {
+  const ranges = [from, other].map((type) => integerRange(typeText(type)))
+    .filter((range) => range !== undefined);
+  const isSigned = ranges.some(({ signed }) => signed);
+  const joint = INTEGER_TYPES.find((name) => {
+    const own = integerRange(name);
+    return own?.signed === isSigned && ranges.every((range) => holdsIntegers(own, range));
+  });
+  // Not all that UHUGEINT has besides, but perhaps all that occur.
+  return joint ?? "HUGEINT";
 }
 
 function jointTimes(from: TypeNode, other: TypeNode): string[] {
@@ -167,8 +152,8 @@ function kindOf(type: TypeNode): Kind | undefined {
     case "enum":
       return "text";
     case "scalar":
-      if ([...SIGNED, ...UNSIGNED].some(([name]) => name === type.name)) return "integer";
-      if (type.name === "DOUBLE" || type.name === "FLOAT") return "float";
+      if (integerRange(type.name) !== undefined) return "integer";
+      if (isFloatType(type.name)) return "float";
       if (type.name === "BOOLEAN") return "boolean";
       if (type.name === "VARCHAR") return "text";
       if (type.name === "JSON") return "nested";
@@ -193,6 +178,5 @@ function decimalsOf(type: TypeNode): number {
 
 function wholeDigits(type: TypeNode): number {
   if (type.kind === "decimal") return type.precision - type.scale;
-  const name = typeText(type);
-  return [...SIGNED, ...UNSIGNED].find(([known]) => known === name)?.[1] ?? MAX_DIGITS;
+  return integerRange(typeText(type))?.digits ?? MAX_DIGITS;
 }

@@ -11,6 +11,8 @@ const CASES: [present: string, incoming: string, scale: number | undefined, type
   ["BIGINT", "UBIGINT", undefined, ["HUGEINT", "DECIMAL(38,0)", "VARCHAR"]],
   ["INTEGER", "UINTEGER", undefined, ["BIGINT", "DECIMAL(38,0)", "VARCHAR"]],
   ["UTINYINT", "USMALLINT", undefined, ["USMALLINT", "DECIMAL(38,0)", "VARCHAR"]],
+  ["UTINYINT", "TINYINT", undefined, ["SMALLINT", "DECIMAL(38,0)", "VARCHAR"]],
+  ["UHUGEINT", "TINYINT", undefined, ["HUGEINT", "DECIMAL(38,0)", "VARCHAR"]],
   ["BIGINT", "SMALLINT", undefined, ["DECIMAL(38,0)", "VARCHAR"]],
   ["DECIMAL(38,0)", "DOUBLE", 3, ["DECIMAL(38,3)", "DOUBLE", "VARCHAR"]],
   ["DECIMAL(10,2)", "DECIMAL(12,4)", undefined, ["DECIMAL(12,4)", "VARCHAR"]],

@@ -1,3 +1,4 @@
+import { integerRange } from "../../core/engine_type.ts";
 import type { Batch } from "../../core/batch.ts";
 import { type Column, quoteIdentifier, type TargetColumn } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
@@ -129,13 +130,10 @@ export function changedValues(
 }
 
 function inexactValues(name: string, from: string, to: string): string | undefined {
-  const source = parseType(from);
-  const target = parseType(to);
-  if (source.kind === "decimal" && to === "DOUBLE") {
+  if (parseType(from).kind === "decimal" && to === "DOUBLE") {
     return `(TRY_CAST(CAST(CAST(${name} AS DOUBLE) AS VARCHAR) AS ${from}) IS DISTINCT FROM ${name})`;
   }
-  const isWhole = target.kind === "scalar" && /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(to);
-  if (from !== "VARCHAR" || !isWhole) return undefined;
+  if (from !== "VARCHAR" || integerRange(to) === undefined) return undefined;
   return `(${name} IS NOT NULL AND CAST(TRY_CAST(${name} AS ${to}) AS VARCHAR) IS DISTINCT FROM ${name})`;
 }
 

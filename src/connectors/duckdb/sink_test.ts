@@ -211,6 +211,28 @@ Deno.test("duckdb: rows and offsets are there together or not at all", () =>
     assert.deepEqual(await Array.fromAsync(Deno.readDir(rig.engine.scratchDir)), []);
   }));
 
+Deno.test("duckdb: offsets of many partitions move at once, whatever their names", () =>
+  withRig(async (rig) => {
+    const sink = rig.sink();
+    await sink.open(rig.context(), never);
+    const moves = Array.from({ length: 1203 }, (_, at) => ({
+      sourceId: `it's "$1" \\ ${at % 3}`,
+      partition: `p'${at}`,
+      to: `${at};'x'`,
+    }));
+    await sink.begin(1);
+    await sink.commit(moves.map((move) => ({ ...move, expected: null })));
+    await sink.begin(2);
+    await sink.commit(moves.map((move) => ({ ...move, expected: move.to, to: `${move.to}+` })));
+    const stored = await sink.storedOffsets();
+    const kept = new Map(stored.map((one) => [`${one.sourceId}|${one.partition}`, one.position]));
+    assert.equal(stored.length, moves.length);
+    for (const { sourceId, partition, to } of moves) {
+      assert.equal(kept.get(`${sourceId}|${partition}`), `${to}+`);
+    }
+    await sink.close();
+  }));
+
 Deno.test("duckdb: rows that break a rule come back, all others are written", () =>
   withRig(async (rig) => {
     await rig.target(

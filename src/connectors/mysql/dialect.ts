@@ -3,8 +3,9 @@ import type { Dialect, TypedExpression } from "../../core/database.ts";
 import type { Column, TargetColumn } from "../../core/schema.ts";
 import type { SqlValue } from "../../core/session.ts";
 import { clockTime, monthAndDay, nearestFourDigitYear, utcTime } from "../../core/utc_time.ts";
-import { typeWithoutOrder } from "../../sql/dialect.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { lowestNumber, typeWithoutOrder } from "../../sql/dialect.ts";
+import { canonicalType, decimalSize, integerRange } from "../../core/engine_type.ts";
+import { keptType } from "../_sql/kept_type.ts";
 import { exactCast, normalized } from "./dialect_cast.ts";
 import { exactText, rowHash, withValue } from "./dialect_text.ts";
 import { mysqlType } from "./type_map.ts";
@@ -37,6 +38,7 @@ const COMMITTING = new RegExp(
 export const mysqlDialect: Dialect = {
   kind: "mysql",
   quote,
+  foldName: (name) => name.toLowerCase(),
   tableName,
   placeholder: () => "?",
   columnType: mysqlType,
@@ -71,6 +73,9 @@ export const mysqlDialect: Dialect = {
   addColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType} NULL`,
   widenColumn,
+  keptType,
+  hasSchemas: false,
+  keepsAnyValue: false,
   transactionalDdl: false,
   commitsByItself: (statement) => COMMITTING.test(statement),
   savepoints: true,
@@ -123,11 +128,11 @@ function widenColumn(
  */
 function comparable({ sql, type }: TypedExpression): string {
   const name = canonicalType(type);
-  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(name) ?? [];
-  if (precision !== undefined) {
+  const size = decimalSize(name);
+  if (size !== undefined) {
     // All 65 digits that there are: what the type needs before the point, and after it as many as are left, 30 at most.
-    const left = 65 - (Number(precision) - Number(scale));
-    return `CAST(${sql} AS DECIMAL(65,${Math.max(Number(scale), Math.min(30, left))}))`;
+    const left = 65 - (size.precision - size.scale);
+    return `CAST(${sql} AS DECIMAL(65,${Math.max(size.scale, Math.min(30, left))}))`;
   }
   if (name.startsWith("TIMESTAMP")) return `CAST(${sql} AS DATETIME(6))`;
   switch (name) {
@@ -168,18 +173,17 @@ function timestampValue(micros: bigint): string {
 
 function typedParameter(placeholder: string, type: string): string {
   const target = canonicalType(type);
-  if (/^(TINYINT|SMALLINT|INTEGER|BIGINT|BOOLEAN)$/.test(target)) {
-    return `CAST(${placeholder} AS SIGNED)`;
+  const range = integerRange(target);
+  // The server has no integers of more than 64 bits.
+  if (range !== undefined && range.bits > 64) return `CAST(${placeholder} AS DECIMAL(38,0))`;
+  if (range !== undefined) {
+    return `CAST(${placeholder} AS ${range.signed ? "SIGNED" : "UNSIGNED"})`;
   }
-  if (/^(UTINYINT|USMALLINT|UINTEGER|UBIGINT)$/.test(target)) {
-    return `CAST(${placeholder} AS UNSIGNED)`;
-  }
-  if (target.startsWith("DECIMAL(")) return `CAST(${placeholder} AS ${target})`;
+  if (decimalSize(target) !== undefined) return `CAST(${placeholder} AS ${target})`;
   if (target.startsWith("TIMESTAMP")) return `CAST(${placeholder} AS DATETIME(6))`;
   switch (target) {
-    case "HUGEINT":
-    case "UHUGEINT":
-      return `CAST(${placeholder} AS DECIMAL(38,0))`;
+    case "BOOLEAN":
+      return `CAST(${placeholder} AS SIGNED)`;
     case "FLOAT":
     case "DOUBLE":
       return `CAST(${placeholder} AS DOUBLE)`;
@@ -196,16 +200,7 @@ function typedParameter(placeholder: string, type: string): string {
 
 const LOWEST: Readonly<Record<string, SqlValue>> = {
   BOOLEAN: 0n,
-  TINYINT: -128n,
-  SMALLINT: -32768n,
-  INTEGER: -2147483648n,
-  BIGINT: -9223372036854775808n,
   HUGEINT: `-${"9".repeat(38)}`,
-  UTINYINT: 0n,
-  USMALLINT: 0n,
-  UINTEGER: 0n,
-  UBIGINT: 0n,
-  UHUGEINT: 0n,
   FLOAT: -Number.MAX_VALUE,
   DOUBLE: -Number.MAX_VALUE,
   DATE: "0001-01-01",
@@ -222,13 +217,7 @@ const LOWEST: Readonly<Record<string, SqlValue>> = {
 
 function lowestValue(type: string): SqlValue {
   const target = canonicalType(type);
-  const lowest = LOWEST[target];
-  if (lowest !== undefined) return lowest;
-  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(target) ?? [];
-  if (precision === undefined || scale === undefined) throw typeWithoutOrder(type);
-  const digits = "9".repeat(Number(precision));
-  const whole = digits.slice(0, digits.length - Number(scale));
-  return scale === "0"
-    ? `-${whole}`
-    : `-${whole === "" ? "0" : whole}.${digits.slice(whole.length)}`;
+  const lowest = LOWEST[target] ?? lowestNumber(target);
+  if (lowest === undefined) throw typeWithoutOrder(type);
+  return lowest;
 }

@@ -1,25 +1,23 @@
 import type { TypedExpression } from "../../core/database.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import {
+  canonicalType,
+  type DecimalSize,
+  decimalSize,
+  hasCommonValues,
+  type IntegerRange,
+  integerRange,
+  isFloatType,
+  isNumericType,
+} from "../../core/engine_type.ts";
 import { engineText, exactText, withValue } from "./dialect_text.ts";
 
-/** Lowest and highest value of each integer type. */
-const INTEGERS: Readonly<Record<string, readonly [string, string]>> = {
-  TINYINT: ["-128", "127"],
-  SMALLINT: ["-32768", "32767"],
-  INTEGER: ["-2147483648", "2147483647"],
-  BIGINT: ["-9223372036854775808", "9223372036854775807"],
-  UTINYINT: ["0", "255"],
-  USMALLINT: ["0", "65535"],
-  UINTEGER: ["0", "4294967295"],
-  UBIGINT: ["0", "18446744073709551615"],
-};
 const WHITE_SPACE = "[ \\\\t\\\\n\\\\r\\\\f\\\\x0B]";
 const WHOLE = "'^[ \\\\t\\\\n\\\\r]*[-+]?[0-9]+([.]0*)?[ \\\\t\\\\n\\\\r]*$'";
 const DECIMAL =
   "'^[ \\\\t\\\\n\\\\r]*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[-+]?[0-9]+)?[ \\\\t\\\\n\\\\r]*$'";
 const DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
-const TIME = "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?";
+const TIME = "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?";
 const ZONE = " ?(z|[-+][0-9]{2}(:?[0-9]{2})?)";
 
 /**
@@ -43,11 +41,14 @@ export function exactCast(expression: TypedExpression, to: string): string {
 }
 
 function castValue(sql: string, source: string, target: string): string {
-  if (target === "VARCHAR") return engineText({ sql, type: source });
+  if (target === "VARCHAR") {
+    return source === "BLOB" ? blobToText(sql) : engineText({ sql, type: source });
+  }
+  if (!hasCommonValues(source, target)) return guarded(`${sql} IS NOT NULL`, target, "NULL");
   const text = source === "VARCHAR" || source === "JSON" || source.startsWith("ENUM(");
-  const integer = INTEGERS[target];
-  if (integer !== undefined) return toInteger(sql, text, source, target, integer);
   const decimal = decimalOf(target);
+  const integer = decimal === undefined ? integerRange(target) : undefined;
+  if (integer !== undefined) return toInteger(sql, text, source, target, integer);
   if (decimal !== undefined) return toDecimal(sql, text, source, target, decimal);
   switch (target) {
     case "BOOLEAN":
@@ -72,7 +73,11 @@ function castValue(sql: string, source: string, target: string): string {
       return text ? textToTime(sql, target, "DATETIME(6)") : `CAST(${sql} AS DATETIME(6))`;
     case "TIME":
       return text
-        ? guarded(`NOT ${matches(sql, `'^ *${TIME} *$'`)}`, target, `CAST(${sql} AS TIME(6))`)
+        ? guarded(
+          `NOT ${matches(sql, `'^ *${TIME} *$'`)}`,
+          target,
+          `CAST(${withSixDecimals(sql)} AS TIME(6))`,
+        )
         : `CAST(${sql} AS TIME(6))`;
     case "UUID":
       return uuid(sql);
@@ -89,16 +94,9 @@ function matches(sql: string, pattern: string): string {
   return `(CONVERT(${sql} USING utf8mb4) COLLATE utf8mb4_general_ci REGEXP ${pattern})`;
 }
 
-function decimalOf(
-  type: string,
-): { readonly precision: number; readonly scale: number } | undefined {
-  if (type === "HUGEINT" || type === "UHUGEINT") return { precision: 38, scale: 0 };
-  const found = /^DECIMAL\((\d+),(\d+)\)$/.exec(type);
-  return found === null ? undefined : { precision: Number(found[1]), scale: Number(found[2]) };
-}
-
-function isFloat(type: string): boolean {
-  return type === "FLOAT" || type === "DOUBLE";
+/** The types that are decimals in MySQL. */
+function decimalOf(type: string): DecimalSize | undefined {
+  return /^U?HUGEINT$/.test(type) ? { precision: 38, scale: 0 } : decimalSize(type);
 }
 
 /** A number of any type as an exact one; what is above 35 digits or below 30 decimals no integer or decimal column holds. */
@@ -109,20 +107,21 @@ function toInteger(
   text: boolean,
   source: string,
   target: string,
-  [low, high]: readonly [string, string],
+  { least, greatest, signed }: IntegerRange,
 ): string {
-  const value = `CAST(${sql} AS ${target.startsWith("U") ? "UNSIGNED" : "SIGNED"})`;
+  const type = signed ? "SIGNED" : "UNSIGNED";
+  const value = `CAST(${sql} AS ${type})`;
   if (source === "BOOLEAN") return value;
   if (text) {
     const number = `CAST(${sql} AS DECIMAL(65,0))`;
     return guarded(
-      `NOT ${matches(sql, WHOLE)} OR ${number} NOT BETWEEN ${low} AND ${high}`,
+      `NOT ${matches(sql, WHOLE)} OR ${number} NOT BETWEEN ${least} AND ${greatest}`,
       target,
-      target.startsWith("U") ? `CAST(${number} AS UNSIGNED)` : `CAST(${number} AS SIGNED)`,
+      `CAST(${number} AS ${type})`,
     );
   }
-  const whole = INTEGERS[source] === undefined ? ` OR ${sql} <> ROUND(${sql})` : "";
-  return guarded(`${sql} NOT BETWEEN ${low} AND ${high}${whole}`, target, value);
+  const whole = integerRange(source) === undefined ? ` OR ${sql} <> ROUND(${sql})` : "";
+  return guarded(`${sql} NOT BETWEEN ${least} AND ${greatest}${whole}`, target, value);
 }
 
 function toDecimal(
@@ -130,7 +129,7 @@ function toDecimal(
   text: boolean,
   source: string,
   target: string,
-  { precision, scale }: { readonly precision: number; readonly scale: number },
+  { precision, scale }: DecimalSize,
 ): string {
   const type = `DECIMAL(${precision},${scale})`;
   const value = `CAST(${sql} AS ${type})`;
@@ -141,14 +140,14 @@ function toDecimal(
       value,
     );
   }
-  if (isFloat(source)) return guarded(`CAST(${value} AS DOUBLE) <> ${sql}`, target, value);
+  if (isFloatType(source)) return guarded(`CAST(${value} AS DOUBLE) <> ${sql}`, target, value);
   return guarded(`${value} <> ${sql}`, target, value);
 }
 
 function toDouble(sql: string, text: boolean, source: string, target: string): string {
   const value = `CAST(${sql} AS ${target})`;
   if (text) return guarded(`NOT ${matches(sql, DECIMAL)}`, target, value);
-  if (INTEGERS[source] === undefined || source === "BOOLEAN") return value;
+  if (integerRange(source) === undefined) return value;
   return guarded(`CAST(${value} AS DECIMAL(65,0)) <> ${sql}`, target, value);
 }
 
@@ -166,10 +165,10 @@ function textToTime(sql: string, target: string, type: "DATE" | "DATETIME(6)"): 
   const pattern = type === "DATE"
     ? `'^ *${DATE}([T ]00:00(:00([.]0+)?)?${ZONE.replace(" ?", " ?")}?)? *$'`
     : `'^ *${DATE}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(${ZONE})?)? *$'`;
-  // Six decimals at most: the server would round what is behind them.
-  const local = `REGEXP_REPLACE(REPLACE(REPLACE(LEFT(${text}, ` +
-    `CHAR_LENGTH(${text}) - CHAR_LENGTH(${zoneOf(text)})), 'T', ' '), 't', ' '), ` +
-    `'([.][0-9]{6})[0-9]+', '${"\\\\1"}')`;
+  const local = withSixDecimals(
+    `REPLACE(REPLACE(LEFT(${text}, ` +
+      `CHAR_LENGTH(${text}) - CHAR_LENGTH(${zoneOf(text)})), 'T', ' '), 't', ' ')`,
+  );
   const zone = `REPLACE(REPLACE(${zoneOf(text)}, ':', ''), ' ', '')`;
   const minutes =
     `(IF(LEFT(${zone}, 1) = '-', -1, 1) * (CAST(SUBSTRING(CONCAT(${zone}, '00000'), 2, 2) AS SIGNED) * 60 + ` +
@@ -184,6 +183,11 @@ function textToTime(sql: string, target: string, type: "DATE" | "DATETIME(6)"): 
     target,
     value,
   );
+}
+
+/** The server would round what is behind them. */
+function withSixDecimals(text: string): string {
+  return `REGEXP_REPLACE(${text}, '([.][0-9]{6})[0-9]+', '\\\\1')`;
 }
 
 /** The zone at the end of an ISO time, `` where it has none. */
@@ -208,10 +212,15 @@ function toJson(sql: string, source: string): string {
   if (source === "VARCHAR" || source.startsWith("ENUM(")) {
     return guarded(`NOT JSON_VALID(${sql})`, "JSON", asJson(sql));
   }
-  const isPlain = INTEGERS[source] !== undefined || decimalOf(source) !== undefined ||
-    isFloat(source) || source === "BOOLEAN";
+  const isPlain = isNumericType(source) || source === "BOOLEAN";
   const text = engineText({ sql, type: source });
   return asJson(isPlain ? text : `JSON_QUOTE(${text})`);
+}
+
+/** Bytes as the UTF-8 that they are. */
+function blobToText(sql: string): string {
+  const text = exactText(sql);
+  return guarded(`NOT (CAST(${text} AS BINARY) <=> CAST(${sql} AS BINARY))`, "VARCHAR", text);
 }
 
 /** `\x` with hex digits is those bytes, any other text its UTF-8. */

@@ -1,5 +1,5 @@
 import type { TypedExpression } from "../../core/database.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
 import { EXACT_COLLATION } from "./type_map.ts";
 
 /** Text as utf8mb4 that compares by code points. */

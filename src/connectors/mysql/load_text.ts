@@ -1,5 +1,6 @@
 import { type Column, quoteLiteral, type TargetColumn } from "../../core/schema.ts";
-import { canonicalType, exactCast } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
+import { exactCast } from "../../sql/exact_cast.ts";
 import { mysqlDialect } from "./dialect.ts";
 
 /** How rows of the engine become texts, and the texts columns of a table. */

@@ -1,4 +1,4 @@
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
 import {
   BINARY_CHARSET,
   type ColumnDefinition,

@@ -125,7 +125,7 @@ function toColumn(row: ColumnRow): PostgresColumn {
     opaque: type === undefined,
     // citext is text that takes `a` and `A` for equal.
     ...(type === undefined || row.type_name === "citext"
-      ? { ownType: ownTypeOf(row, typmod) }
+      ? { ownType: { name: ownTypeOf(row, typmod) } }
       : {}),
     widens: row.comment === MADE_BY_FLOW && type !== undefined,
     ...(limited ? { maxLength: typmod - 4 } : {}),

@@ -168,12 +168,13 @@ class CsvFile {
  * cannot be misread where threads meet.
  */
 function csvRelation(path: string, columns: readonly Column[], longestRow: number): string {
-  const types = columns.map(({ type }, at) =>
-    `${quoteLiteral(`c${at + 1}`)}: ${quoteLiteral(type === "BLOB" ? "VARCHAR" : type)}`
+  // By their own names, which the engine tells of a value that it cannot read.
+  const types = columns.map(({ name, type }) =>
+    `${quoteLiteral(name)}: ${quoteLiteral(type === "BLOB" ? "VARCHAR" : type)}`
   );
-  const values = columns.map(({ name, type }, at) => {
-    const value = type === "BLOB" ? `unhex(substr(c${at + 1}, 3))` : `c${at + 1}`;
-    return `${value} AS ${quoteIdentifier(name)}`;
+  const values = columns.map(({ name, type }) => {
+    const read = quoteIdentifier(name);
+    return `${type === "BLOB" ? `unhex(substr(${read}, 3))` : read} AS ${read}`;
   });
   const line = longestRow < MIN_LINE_BYTES
     ? ""

@@ -2,8 +2,9 @@ import type { Dialect, TypedExpression } from "../../core/database.ts";
 import { FlowError } from "../../core/error.ts";
 import { quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import type { Normalizer } from "../../core/table_spec.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
 import { duckdbDialect, timestampText } from "../../sql/dialect.ts";
+import { keptType } from "../_sql/kept_type.ts";
 import { castToOwn, exactCast, timeFromText } from "./exact_cast.ts";
 import { textForm } from "./text_form.ts";
 import { MAX_NAME_BYTES } from "./target_table.ts";
@@ -17,6 +18,7 @@ const WHITE_SPACE = "E' \\t\\n\\r\\f\\x0b'";
 export const postgresDialect: Dialect = {
   kind: "postgres",
   quote,
+  foldName: (name) => name,
   tableName: ({ schema, name }) =>
     schema === undefined ? quote(name) : `${quote(schema)}.${quote(name)}`,
   placeholder: (index) => `$${index}`,
@@ -66,7 +68,7 @@ export const postgresDialect: Dialect = {
   createStage: (name, columns) =>
     `CREATE TEMP TABLE ${quote(name)} (${
       columns.map((column) =>
-        `${quote(column.name)} ${column.ownType ?? postgresType(canonicalType(column.type))}`
+        `${quote(column.name)} ${column.ownType?.name ?? postgresType(canonicalType(column.type))}`
       ).join(", ")
     })`,
   stageName: (name) => `pg_temp.${quote(name)}`,
@@ -77,6 +79,9 @@ export const postgresDialect: Dialect = {
     `ALTER TABLE ${table} ADD COLUMN ${quote(name)} ${columnType}`,
   widenColumn: (table, name, columnType) =>
     `ALTER TABLE ${table} ALTER COLUMN ${quote(name)} TYPE ${columnType}`,
+  keptType,
+  hasSchemas: true,
+  keepsAnyValue: false,
   transactionalDdl: true,
   savepoints: true,
   stableReads: true,

@@ -108,7 +108,8 @@ const CASTS: readonly (readonly [sql: string, from: string, to: string, text: st
   ["127", "INTEGER", "TINYINT", "127"],
   ["18446744073709551615", "DECIMAL(38,0)", "UBIGINT", "18446744073709551615"],
   ["true", "BOOLEAN", "BIGINT", "1"],
-  ["2::bigint", "BIGINT", "BOOLEAN", "true"],
+  ["1::bigint", "BIGINT", "BOOLEAN", "true"],
+  ["timetz '12:00+00'", "TIME WITH TIME ZONE", "TIME", "12:00:00"],
   ["'yes'", "VARCHAR", "BOOLEAN", "true"],
   ["'2026-01-01T10:00:00+02:00'", "VARCHAR", "TIMESTAMP", "2026-01-01 08:00:00"],
   ["'2026-01-01'", "VARCHAR", "TIMESTAMP WITH TIME ZONE", "2026-01-01 00:00:00+00"],
@@ -139,6 +140,9 @@ const CASTS: readonly (readonly [sql: string, from: string, to: string, text: st
 ];
 
 const REFUSED: readonly (readonly [sql: string, from: string, to: string])[] = [
+  ["2::bigint", "BIGINT", "BOOLEAN"],
+  ["timetz '12:00+02'", "TIME WITH TIME ZONE", "TIME"],
+  ["interval '25 hours'", "INTERVAL", "TIME"],
   ["'1.5'", "VARCHAR", "BIGINT"],
   ["''", "VARCHAR", "BIGINT"],
   ["'abc'", "VARCHAR", "DECIMAL(5,2)"],

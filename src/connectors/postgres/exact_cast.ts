@@ -1,25 +1,19 @@
 import type { TypedExpression } from "../../core/database.ts";
 import { quoteLiteral } from "../../core/schema.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import {
+  canonicalType,
+  decimalSize,
+  hasCommonValues,
+  integerRange,
+  isFloatType,
+  isMomentType,
+  isNumericType,
+} from "../../core/engine_type.ts";
 import { postgresType } from "./type_map.ts";
 
-const SIGNED: Readonly<Record<string, number>> = {
-  TINYINT: 8,
-  SMALLINT: 16,
-  INTEGER: 32,
-  BIGINT: 64,
-  HUGEINT: 128,
-};
-const UNSIGNED: Readonly<Record<string, number>> = {
-  UTINYINT: 8,
-  USMALLINT: 16,
-  UINTEGER: 32,
-  UBIGINT: 64,
-  UHUGEINT: 128,
-};
 /** Types whose range is the Postgres type's own. */
 const NATIVE_RANGE = /^(SMALLINT|INTEGER|BIGINT)$/;
-const TIMES = /^(DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE)$/;
+const TIME_OF_DAY = "^\\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?\\s*$";
 
 /**
  * The value as another type, by the rules of `exactCast` for the engine: nothing of it is lost, or the statement fails and names the
@@ -37,12 +31,20 @@ export function exactCast(expression: TypedExpression, to: string): string {
   if (source === "VARCHAR" || source === "JSON" || source.startsWith("ENUM(")) {
     return fromText(`CAST(${value} AS text)`, target);
   }
-  if (target === "BOOLEAN") return isNumber(source) ? `(${value} <> 0)` : plain;
-  if (source === "BOOLEAN" && isNumber(target)) {
+  if (!hasCommonValues(source, target)) {
+    return orFail(value, `CAST(NULL AS ${postgresType(target)})`, target, "false");
+  }
+  if (target === "BOOLEAN" && isNumericType(source)) {
+    return orFail(value, `(${value} <> 0)`, target, `${value} IN (0, 1)`);
+  }
+  if (source === "BOOLEAN" && isNumericType(target)) {
     return `CAST(CAST(${value} AS integer) AS ${postgresType(target)})`;
   }
-  if (TIMES.test(source) && TIMES.test(target)) return timeToTime(value, source, target);
-  if (isNumber(source) && isNumber(target)) return numberToNumber(value, source, target);
+  if (isMomentType(source) && isMomentType(target)) return timeToTime(value, source, target);
+  if (isNumericType(source) && isNumericType(target)) return numberToNumber(value, source, target);
+  if (source === "TIME WITH TIME ZONE" && target === "TIME") {
+    return orFail(value, plain, target, `CAST(${plain} AS timetz) = ${value}`);
+  }
   return plain;
 }
 
@@ -72,40 +74,40 @@ function orFail(value: string, cast: string, target: string, fits: string): stri
     quoteLiteral(`' does not fit ${target}`)
   }`;
   const type = target.startsWith("numeric(") ? target : postgresType(target);
-  return `CASE WHEN ${value} IS NULL OR ${fits} THEN ${cast} ` +
-    `ELSE CAST(CAST(${message} AS text) AS ${type}) END`;
+  // Every text is a value of bytea.
+  const failure = type === "bytea"
+    ? `convert_to(CAST(CAST(CAST(${message} AS text) AS date) AS text), 'UTF8')`
+    : `CAST(CAST(${message} AS text) AS ${type})`;
+  return `CASE WHEN ${value} IS NULL OR ${fits} THEN ${cast} ELSE ${failure} END`;
 }
 
 function numberToNumber(value: string, source: string, target: string): string {
   const type = postgresType(target);
   const plain = `CAST(${value} AS ${type})`;
-  if (isWhole(target)) {
+  const whole = integerRange(source);
+  if (integerRange(target) !== undefined) {
     // NaN and infinity are whole to trunc(); the cast refuses them.
-    const whole = isWhole(source) ? [] : [`${value} = trunc(${value})`];
-    const fits = [...whole, ...rangeChecks(value, target)];
+    const isWhole = whole === undefined ? [`${value} = trunc(${value})`] : [];
+    const fits = [...isWhole, ...rangeChecks(value, target)];
     return fits.length === 0 ? plain : orFail(value, plain, target, fits.join(" AND "));
   }
-  if (isDecimal(target)) {
-    if (isWhole(source)) return plain;
+  if (decimalSize(target) !== undefined) {
+    if (whole !== undefined) return plain;
     // By way of the shortest text: Postgres's own cast keeps 15 digits of a double.
-    const number = isFloat(source) ? `CAST(CAST(${value} AS text) AS numeric)` : value;
+    const number = isFloatType(source) ? `CAST(CAST(${value} AS text) AS numeric)` : value;
     const cast = `CAST(${number} AS ${type})`;
     return orFail(value, cast, target, `${cast} = ${number} AND ${cast} <> 'NaN'`);
   }
-  if (!isFloat(target)) return plain;
-  const bits = SIGNED[source] ?? UNSIGNED[source];
-  if (bits === undefined || bits <= (target === "DOUBLE" ? 32 : 16)) return plain;
+  const exactBits = target === "DOUBLE" ? 53 : 24;
+  if (whole === undefined || whole.bits <= exactBits) return plain;
   return orFail(value, plain, target, `CAST(${plain} AS ${postgresType(source)}) = ${value}`);
 }
 
 /** What Postgres's wider type would let through. */
 function rangeChecks(value: string, target: string): readonly string[] {
-  if (NATIVE_RANGE.test(target)) return [];
-  const signed = SIGNED[target];
-  const bits = signed ?? UNSIGNED[target] ?? 128;
-  const least = signed === undefined ? 0n : -(1n << BigInt(bits - 1));
-  const greatest = (1n << BigInt(signed === undefined ? bits : bits - 1)) - 1n;
-  return [`${value} BETWEEN ${least} AND ${greatest}`];
+  const range = integerRange(target);
+  if (range === undefined || NATIVE_RANGE.test(target)) return [];
+  return [`${value} BETWEEN ${range.least} AND ${range.greatest}`];
 }
 
 function timeToTime(value: string, source: string, target: string): string {
@@ -127,13 +129,13 @@ function timeToTime(value: string, source: string, target: string): string {
 /** @param text an expression of type text */
 function fromText(text: string, target: string): string {
   const plain = `CAST(${text} AS ${postgresType(target)})`;
-  if (isWhole(target)) {
+  if (integerRange(target) !== undefined) {
     const whole = `${text} ~ '^\\s*[+-]?[0-9]+([.]0*)?\\s*$'`;
     const number = `CAST(${text} AS numeric)`;
     const cast = `CAST(${number} AS ${postgresType(target)})`;
     return orFail(text, cast, target, [whole, ...rangeChecks(number, target)].join(" AND "));
   }
-  if (isDecimal(target)) {
+  if (decimalSize(target) !== undefined) {
     return orFail(text, plain, target, `${plain} = CAST(${text} AS numeric) AND ${plain} <> 'NaN'`);
   }
   switch (target) {
@@ -145,6 +147,10 @@ function fromText(text: string, target: string): string {
     case "TIMESTAMP_MS":
     case "TIMESTAMP_NS":
       return timeToTime(`(${timeFromText(text)})`, "TIMESTAMP WITH TIME ZONE", target);
+    case "TIME": {
+      const cast = `CAST(${withSixDecimals(text)} AS time)`;
+      return orFail(text, cast, target, `${text} ~ '${TIME_OF_DAY}'`);
+    }
     case "BLOB":
       return `CASE WHEN ${text} ~ '^\\\\x([0-9a-fA-F]{2})*$' THEN decode(substr(${text}, 3), 'hex') ` +
         `ELSE convert_to(${text}, 'UTF8') END`;
@@ -160,23 +166,12 @@ function fromText(text: string, target: string): string {
  * @param text an expression of type text
  */
 export function timeFromText(text: string): string {
-  const time = `CAST(regexp_replace(${text}, '([.][0-9]{6})[0-9]+', '\\1') AS timestamptz)`;
+  const time = `CAST(${withSixDecimals(text)} AS timestamptz)`;
   const iso = `${text} ~* '^\\s*([0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}([t ].*)?|[+-]?infinity)\\s*$'`;
   return orFail(text, time, "TIMESTAMP WITH TIME ZONE", iso);
 }
 
-function isNumber(type: string): boolean {
-  return isWhole(type) || isDecimal(type) || isFloat(type);
-}
-
-function isWhole(type: string): boolean {
-  return type in SIGNED || type in UNSIGNED;
-}
-
-function isFloat(type: string): boolean {
-  return type === "DOUBLE" || type === "FLOAT";
-}
-
-function isDecimal(type: string): boolean {
-  return type.startsWith("DECIMAL(");
+/** Postgres would round what is behind them. */
+function withSixDecimals(text: string): string {
+  return `regexp_replace(${text}, '([.][0-9]{6})[0-9]+', '\\1')`;
 }

@@ -1,4 +1,4 @@
-import type { Column } from "../../core/schema.ts";
+import type { Column, OwnType } from "../../core/schema.ts";
 import { engineColumn, typeName } from "./column_types.ts";
 import type { PostgresConnection } from "./connection.ts";
 import type { PreparedColumn } from "./preparation.ts";
@@ -35,7 +35,7 @@ export async function describedColumns(
   );
   if (asText.size === 0) return described;
   const others = [...asText].filter((oid) => oid !== NUMERIC);
-  const found = new Map<number, Pick<Column, "ownType" | "isLocalType">>();
+  const found = new Map<number, OwnType>();
   if (others.length > 0) {
     const { rows } = await connection.query<{ oid: string; name: string; is_local: string }>(
       OWN_TYPES_SQL,
@@ -43,15 +43,16 @@ export async function describedColumns(
       signal,
     );
     for (const { oid, name, is_local } of rows) {
-      const isLocalType = is_local === "true";
-      found.set(Number(oid), { ownType: name, ...(isLocalType ? { isLocalType } : {}) });
+      found.set(Number(oid), { name, isLocal: is_local === "true" });
     }
   }
   return described.map((column, at) => {
     const { dataTypeID = 0, dataTypeModifier = -1 } = columns[at] ?? {};
     if (!asText.has(dataTypeID) || column.type !== "VARCHAR") return column;
-    if (dataTypeID === NUMERIC) return { ...column, ownType: numericType(dataTypeModifier) };
-    return { ...column, ...found.get(dataTypeID) };
+    const ownType = dataTypeID === NUMERIC
+      ? { name: numericType(dataTypeModifier) }
+      : found.get(dataTypeID);
+    return ownType === undefined ? column : { ...column, ownType };
   });
 }
 

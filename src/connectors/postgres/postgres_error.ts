@@ -161,6 +161,11 @@ function connectionFailure(error: unknown, doing: string, address: PostgresAddre
   });
 }
 
+/** Conflicts of transactions, no room, a lock or an object that another one holds. */
+const TRANSIENT_STATES = /^(40|53|55006$|55P03$)/;
+/** The state of a standby, and after a failover for as long as the name still leads to the old server. */
+const READ_ONLY = "25006";
+
 function classify(
   error: ServerError,
   address: PostgresAddress,
@@ -195,8 +200,17 @@ function classify(
       ...(timeout ? { hint: "raise statement_timeout_ms, or take smaller batches" } : {}),
     };
   }
-  if (/^(40|55|53|25006)/.test(code)) {
+  if (TRANSIENT_STATES.test(code)) {
     return { code: "postgres_busy", domain: "external", retryable: true };
+  }
+  if (code === READ_ONLY) {
+    return {
+      code: "postgres_busy",
+      domain: "external",
+      retryable: true,
+      hint: "the server takes no writes at present; if it never does, connect to the primary " +
+        "server, and leave default_transaction_read_only off",
+    };
   }
   if (code === "42501") {
     return {
@@ -221,6 +235,7 @@ function classify(
       hint: "if somebody altered the table meanwhile, start again",
     };
   }
-  if (code.startsWith("42")) return { code: "postgres_statement_invalid", domain: "user" };
+  // Class 55 tells what an object is not made for: a view takes no rows, a sequence has not been used.
+  if (/^(42|55)/.test(code)) return { code: "postgres_statement_invalid", domain: "user" };
   return { code: "postgres_failed", domain: "external", retryable: !REFUSED_FOR_GOOD.test(code) };
 }

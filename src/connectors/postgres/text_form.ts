@@ -1,5 +1,5 @@
 import type { TypedExpression } from "../../core/database.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType } from "../../core/engine_type.ts";
 
 /**
  * The value as text in the engine's own form, which is what hashes of rows are made of, so that rows have the same hash whatever way they

@@ -6,15 +6,14 @@ import type { Normalizer } from "../../core/table_spec.ts";
 import { nearestFourDigitYear } from "../../core/utc_time.ts";
 import { duckdbDialect } from "../../sql/dialect.ts";
 import { sharedStatements } from "../../sql/dialect_statements.ts";
-import { canonicalType } from "../../sql/exact_cast.ts";
+import { canonicalType, decimalSize, integerRange, isFloatType } from "../../core/engine_type.ts";
+import { keptType } from "../_sql/kept_type.ts";
 import { ENCODED_VALUES_PER_CALL } from "./functions.ts";
 import { zonedText } from "./time_text.ts";
 import { declarationOf } from "./type_map.ts";
 
 /** White space that the normalizer `trim` takes away. */
 const WHITE_SPACE = "' ' || char(9, 10, 11, 12, 13)";
-const INTEGER = /^(TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER)$/;
-const FLOAT = /^(FLOAT|DOUBLE)$/;
 
 /**
  * SQLite's dialect. Values have the forms of `type_map.ts`: decimals and integers of more than 64 bits are text, which SQLite compares
@@ -53,6 +52,10 @@ export const sqliteDialect: Dialect = {
   },
   createSchema: () => undefined,
   widenColumn: () => undefined,
+  // A time of nanoseconds is a text like all others.
+  keptType: (type) => type === "TIMESTAMP_NS" ? type : keptType(type),
+  hasSchemas: false,
+  keepsAnyValue: true,
   transactionalDdl: true,
   savepoints: true,
   stableReads: true,
@@ -102,21 +105,21 @@ function rowHash(values: readonly TypedExpression[]): string {
 
 function typedParameter(placeholder: string, type: string): string {
   const to = canonicalType(type);
-  if (INTEGER.test(to)) return `CAST(${placeholder} AS INTEGER)`;
-  if (FLOAT.test(to)) return `CAST(${placeholder} AS REAL)`;
+  if (isFloatType(to)) return `CAST(${placeholder} AS REAL)`;
   // Compared as numbers, then, also with a column that holds them as text.
   if (isNumberText(to)) return `CAST(${placeholder} AS NUMERIC)`;
+  if (integerRange(to) !== undefined) return `CAST(${placeholder} AS INTEGER)`;
   return to === "BLOB" ? placeholder : `flow_cast(${placeholder}, 'VARCHAR', ${quoteLiteral(to)})`;
 }
 
 function lowestValue(type: string): SqlValue {
   const to = canonicalType(type);
-  if (FLOAT.test(to) || isNumberText(to)) return -Infinity;
+  if (isFloatType(to) || isNumberText(to)) return -Infinity;
   // A minus sign comes before all digits.
   if (/^(DATE|TIME|TIMESTAMP)/.test(to)) return "-infinity";
   return duckdbDialect.lowestValue(to);
 }
 
 function isNumberText(type: string): boolean {
-  return type.startsWith("DECIMAL(") || /^(UBIGINT|U?HUGEINT)$/.test(type);
+  return decimalSize(type) !== undefined || (integerRange(type)?.bits ?? 0) > 63;
 }

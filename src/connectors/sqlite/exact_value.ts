@@ -1,3 +1,10 @@
+import {
+  type DecimalSize,
+  decimalSize,
+  hasCommonValues,
+  type IntegerRange,
+  integerRange,
+} from "../../core/engine_type.ts";
 import { doubleText } from "../../sql/number_text.ts";
 import type { SqliteValue } from "./protocol.ts";
 import {
@@ -9,23 +16,11 @@ import {
   zonedText,
 } from "./time_text.ts";
 
-const INTEGER_BITS: Readonly<Record<string, number>> = {
-  TINYINT: 8,
-  SMALLINT: 16,
-  INTEGER: 32,
-  BIGINT: 64,
-  HUGEINT: 128,
-};
-const UNSIGNED_BITS: Readonly<Record<string, number>> = {
-  UTINYINT: 8,
-  USMALLINT: 16,
-  UINTEGER: 32,
-  UBIGINT: 64,
-  UHUGEINT: 128,
-};
-/** Integers that SQLite holds as such; wider ones are text. */
-const STORED_BITS = 64;
+/** The greatest value of the integer types that SQLite holds as such; those of wider ones are text. */
+const GREATEST_STORED = 9223372036854775807n;
 const NUMBER = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?\s*$/;
+/** A time of the day up to six decimals of its seconds, and what is cut off. */
+const TIME_OF_DAY = /^\s*(\d{1,2}:\d{2})(?:(:\d{2})(?:(\.\d{1,6})\d*)?)?\s*$/;
 const UUID =
   /^\s*\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?\s*$/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -68,10 +63,10 @@ function fit(
   from: string,
   to: string,
 ): SqliteValue | undefined {
-  const bits = INTEGER_BITS[to] ?? UNSIGNED_BITS[to];
-  if (bits !== undefined) return integerOf(value, bits, to in INTEGER_BITS);
-  const [, scale] = /^DECIMAL\(\d+,(\d+)\)$/.exec(to) ?? [];
-  if (scale !== undefined) return decimalOf(value, to, Number(scale));
+  const range = integerRange(to);
+  if (range !== undefined) return integerOf(value, range);
+  const size = decimalSize(to);
+  if (size !== undefined) return decimalOf(value, size);
   const text = typeof value === "string" ? value : undefined;
   switch (to) {
     case "BOOLEAN":
@@ -88,7 +83,10 @@ function fit(
     case "JSON":
       return jsonOf(value, from);
     case "BLOB":
-      return value instanceof Uint8Array ? value : bytesOf(String(value));
+      if (value instanceof Uint8Array) return value;
+      return text !== undefined && hasCommonValues(from, to) ? bytesOf(text) : undefined;
+    case "TIME":
+      return text === undefined ? undefined : TIME_OF_DAY.exec(text)?.slice(1).join("");
     case "UUID":
       return text === undefined ? undefined : UUID.exec(text)?.slice(1).join("-").toLowerCase();
     default:
@@ -96,7 +94,10 @@ function fit(
   }
 }
 
-function integerOf(value: SqliteValue, bits: number, signed: boolean): SqliteValue | undefined {
+function integerOf(
+  value: SqliteValue,
+  { least, greatest }: IntegerRange,
+): SqliteValue | undefined {
   const whole = typeof value === "bigint"
     ? value
     : typeof value === "number"
@@ -104,13 +105,11 @@ function integerOf(value: SqliteValue, bits: number, signed: boolean): SqliteVal
     : typeof value === "string" && /^\s*[+-]?\d+(\.0*)?\s*$/.test(value)
     ? BigInt(value.trim().replace(/^\+/, "").replace(/\.0*$/, ""))
     : undefined;
-  if (whole === undefined) return undefined;
-  const kept = signed ? BigInt.asIntN(bits, whole) : BigInt.asUintN(bits, whole);
-  if (kept !== whole) return undefined;
-  return bits < STORED_BITS || (signed && bits === STORED_BITS) ? whole : String(whole);
+  if (whole === undefined || whole < least || whole > greatest) return undefined;
+  return greatest <= GREATEST_STORED ? whole : String(whole);
 }
 
-function decimalOf(value: SqliteValue, type: string, scale: number): string | undefined {
+function decimalOf(value: SqliteValue, { precision, scale }: DecimalSize): string | undefined {
   if (value instanceof Uint8Array) return undefined;
   const [, sign, whole = "", fraction = "", exponent = "0"] = NUMBER.exec(String(value)) ?? [];
   if (sign === undefined || whole + fraction === "") return undefined;
@@ -119,7 +118,6 @@ function decimalOf(value: SqliteValue, type: string, scale: number): string | un
   const kept = shift >= 0 ? all + "0".repeat(Math.min(shift, 100)) : all.slice(0, shift);
   const cut = shift >= 0 ? "" : all.slice(shift);
   const digits = kept.replace(/^0+/, "");
-  const precision = Number(/\((\d+)/.exec(type)?.[1]);
   if (/[1-9]/.test(cut) || digits.length > precision) return undefined;
   const padded = digits.padStart(scale + 1, "0");
   const text = scale === 0 ? padded : `${padded.slice(0, -scale)}.${padded.slice(-scale)}`;
@@ -127,9 +125,13 @@ function decimalOf(value: SqliteValue, type: string, scale: number): string | un
 }
 
 function booleanOf(value: SqliteValue): bigint | undefined {
+  if (value instanceof Uint8Array) return undefined;
   const text = String(value).trim().toLowerCase();
-  if (["1", "true", "t", "yes", "y"].includes(text)) return 1n;
-  return ["0", "false", "f", "no", "n"].includes(text) ? 0n : undefined;
+  if (["true", "t", "yes", "y"].includes(text)) return 1n;
+  if (["false", "f", "no", "n"].includes(text)) return 0n;
+  // A decimal is text: `1.00`.
+  const [, digit] = /^([01])(?:\.0*)?$/.exec(text) ?? [];
+  return digit === undefined ? undefined : BigInt(digit);
 }
 
 function floatOf(value: SqliteValue): number | undefined {
