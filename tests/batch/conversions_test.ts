@@ -88,7 +88,8 @@ async function checkPair(from: Place, to: Place, scratchDir: string): Promise<vo
     await textsOf(to, "kept", scratchDir),
     kept.map(({ outcome }) => outcome),
   );
-  const open = await keptOpen(deps, from, to);
+  // MySQL's driver warns of what failed loads leave at a connection.
+  const open = await keptOpen(deps, from, ...(from !== to && to.kind === "mysql" ? [] : [to]));
   const found: string[] = [];
   try {
     for (const { name, from: type, value, to: wanted, outcome } of CASES) {
