@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { runPipeline } from "../../src/batch/run_pipeline.ts";
 import { RunProgress } from "../../src/batch/run_progress.ts";
 import { FlowError } from "../../src/core/error.ts";
+import { MemoryRunLog } from "../../src/ops/memory_run_log.ts";
+import { runByHand } from "../../src/ops/recorded_run.ts";
 import {
   availableKinds,
   batchSpec,
@@ -141,6 +143,26 @@ onEach(
     await runPipeline(spec, unsure.deps, { progress });
     assert.deepEqual(await ids(place), [1, 2]);
     assert.deepEqual(await ids(place, "other"), [1, 2]);
+  },
+);
+
+/** Whether the supervisor tries again or not: no attempt may double the rows. */
+onEach(
+  "a recorded run with retries loads once when its COMMIT cannot be told of",
+  async (place, deps) => {
+    const unsure = new UnsureCommits(deps, ["done, answer lost"], { awayAfter: true });
+    const spec = {
+      ...appending(place),
+      retry: { maxAttempts: 3, backoffSeconds: 1, backoffFactor: 1 },
+    };
+    const progress = new RunProgress();
+    const { clock, observe, signal } = unsure.deps;
+    await runByHand(spec, async ({ attempt }) => {
+      if (attempt > 1) unsure.comeBack();
+      return await runPipeline(spec, unsure.deps, { progress });
+    }, { runLog: new MemoryRunLog(), clock, observe, signal });
+    assert.deepEqual(await ids(place), [1, 2]);
+    assert.deepEqual(await history(place), ["success"]);
   },
 );
 
