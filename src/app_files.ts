@@ -36,7 +36,7 @@ export async function registerFile(
   session: Session,
   { name, path, format = formatOf(path) }: FileRelation,
 ): Promise<void> {
-  const suffix = { none: "", gzip: ".gz", zstd: ".zst" }[compressionOf(path)];
+  const suffix = suffixOf(path);
   const placed = `${engine.scratchDir}/${engine.newName("file")}.${ENDINGS[format]}${suffix}`;
   await place(path, placed);
   try {
@@ -48,6 +48,20 @@ export async function registerFile(
     if (!(error instanceof FlowError) || !error.code.startsWith("sql_")) throw error;
     throw fileError(path, new Error(withoutStatement(error.message).replaceAll(placed, path)));
   }
+}
+
+/** How the name of a compressed file ends, for those that the engine reads. */
+function suffixOf(path: string): string {
+  const compression = compressionOf(path);
+  if (compression === "none") return "";
+  if (compression === "gzip") return ".gz";
+  if (compression === "zstd") return ".zst";
+  throw new FlowError(`cannot read '${path}': ${compression} is not supported here`, {
+    code: "file_compression_unsupported",
+    domain: "user",
+    hint: "compress with gzip (.gz) or zstd (.zst)",
+    details: { file: path },
+  });
 }
 
 async function place(path: string, placed: string): Promise<void> {

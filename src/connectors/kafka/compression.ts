@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import zlib from "node:zlib";
 import { CompressionCodecs, CompressionTypes } from "kafkajs";
 import snappy from "snappyjs";
-import { CorruptData, lz4Compress, lz4Decompress } from "./lz4_frame.ts";
+import { CorruptData, lz4Compress, lz4Decompress } from "../../formats/lz4_frame.ts";
 
 /** What `compression` may say, and Kafka's number for it in the attributes of a batch. */
 export const CODEC_NUMBERS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;

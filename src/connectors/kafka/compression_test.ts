@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import snappy from "snappyjs";
 import { CODEC_NUMBERS, type CodecName, compress, decompress } from "./compression.ts";
-import { CorruptData } from "./lz4_frame.ts";
+import { CorruptData } from "../../formats/lz4_frame.ts";
 
 const CODECS = Object.keys(CODEC_NUMBERS) as CodecName[];
 

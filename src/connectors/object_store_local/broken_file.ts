@@ -1,4 +1,5 @@
 import { FlowError } from "../../core/error.ts";
+import { CorruptData } from "../../formats/lz4_frame.ts";
 import { withoutStatement } from "../../sql/sql_error.ts";
 
 /**
@@ -43,7 +44,7 @@ const ZLIB_CONTENT = new Set(["Z_DATA_ERROR", "Z_BUF_ERROR", "Z_NEED_DICT"]);
 /** True for the error of a decompressor that found its input broken, not for one that could not read it. */
 export function isArchiveFault(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
-  if (error instanceof ArchiveCutError) return true;
+  if (error instanceof ArchiveCutError || error instanceof CorruptData) return true;
   const code = "code" in error ? String(error.code) : "";
   // The decompressor of zstd gives its errors no code.
   return ZLIB_CONTENT.has(code) || /^Zstd decompress error/.test(error.message);

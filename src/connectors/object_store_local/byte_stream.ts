@@ -1,5 +1,7 @@
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { describeError, FlowError } from "../../core/error.ts";
+import { Lz4Unpacker } from "../../formats/lz4_unpacker.ts";
+import { SnappyUnpacker } from "../../formats/snappy_unpacker.ts";
 import { ArchiveCutError, BrokenFileError, isArchiveFault } from "./broken_file.ts";
 import type { Compression } from "./file_format.ts";
 import { headSeal, SEALED_BYTES } from "./position.ts";
@@ -25,7 +27,7 @@ export class ByteStream {
   private constructor(
     path: string,
     file: Deno.FsFile,
-    compression: Compression,
+    compression: ReadCompression,
     skip: number,
     chunkBytes: number,
   ) {
@@ -33,9 +35,7 @@ export class ByteStream {
     this.#file = file;
     this.#skip = skip;
     this.#isPlain = compression === "none";
-    this.#chunks = compression === "none"
-      ? fileChunks(file, chunkBytes)
-      : unpacked(file, compression)[Symbol.asyncIterator]();
+    this.#chunks = chunksOf(file, compression, chunkBytes);
   }
 
   /**
@@ -50,6 +50,10 @@ export class ByteStream {
     from: number,
     size = CHUNK_BYTES,
   ): Promise<ByteStream> {
+    if (compression === "bzip2") {
+      const reason = ".bz2 files are not supported (compress with gzip, zstd, lz4 or snappy)";
+      throw new BrokenFileError(path, reason, { code: "file_compression_unsupported" });
+    }
     try {
       const file = await Deno.open(path, { read: true });
       if (compression !== "none") return new ByteStream(path, file, compression, from, CHUNK_BYTES);
@@ -130,6 +134,34 @@ export class ByteStream {
   }
 }
 
+type ReadCompression = Exclude<Compression, "bzip2">;
+
+function chunksOf(
+  file: Deno.FsFile,
+  compression: ReadCompression,
+  bytes: number,
+): AsyncIterator<Uint8Array> {
+  switch (compression) {
+    case "none":
+      return fileChunks(file, bytes);
+    case "lz4":
+      return unpackedBlocks(file, new Lz4Unpacker());
+    case "snappy":
+      return unpackedBlocks(file, new SnappyUnpacker());
+    default:
+      return unpacked(file, compression);
+  }
+}
+
+/** What the file unpacks to, where flow itself unpacks it. */
+async function* unpackedBlocks(
+  file: Deno.FsFile,
+  unpacker: Lz4Unpacker | SnappyUnpacker,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of fileChunks(file, PACKED_BYTES)) yield* unpacker.add(chunk);
+  unpacker.end();
+}
+
 async function* fileChunks(file: Deno.FsFile, bytes: number): AsyncGenerator<Uint8Array> {
   const chunk = new Uint8Array(bytes);
   for (;;) {
@@ -145,7 +177,7 @@ async function* fileChunks(file: Deno.FsFile, bytes: number): AsyncGenerator<Uin
  */
 async function* unpacked(
   file: Deno.FsFile,
-  compression: Exclude<Compression, "none">,
+  compression: "gzip" | "zstd",
 ): AsyncGenerator<Uint8Array> {
   const unpacker = compression === "gzip" ? createGunzip() : createZstdDecompress();
   const frames = compression === "zstd" ? new ZstdFrames() : undefined;

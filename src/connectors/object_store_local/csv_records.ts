@@ -24,6 +24,7 @@ export interface CsvPiece {
 
 /** What is longer is taken for a quote that was never closed rather than held in memory. */
 const MAX_RECORD_BYTES = 64 * 1024 * 1024;
+const BOM_BYTES = 3;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
@@ -34,7 +35,9 @@ export class CsvRecordReader {
   readonly #stream: ByteStream;
   /** Blank lines are records in files of one column, where they stand for NULL. */
   keepBlank = false;
+  /** The bytes that were read and not consumed, at the start of `#space`. */
   #buffer = new Uint8Array(0);
+  #space = new Uint8Array(0);
   #from = 0;
   #base: number;
   #ended = false;
@@ -117,42 +120,78 @@ export class CsvRecordReader {
       }
       const start = this.#from;
       if (end === -1 && start >= this.#buffer.length) return undefined;
+      // Without a line end the last record is whole only when its quotes are closed.
+      const unclosed = end === -1 && this.#quoted;
+      this.#forget();
       const stop = end === -1 ? this.#buffer.length : end;
       this.#from = Math.min(stop + 1, this.#buffer.length);
       const to = stop > start && this.#buffer[stop - 1] === RETURN ? stop - 1 : stop;
       if (to === start && !this.keepBlank) continue;
       if (this.#buffer[start] === this.#dialect.comment) continue;
-      // Without a line end the last record is whole only when its quotes are closed.
-      const unclosed = end === -1 && this.#openQuote;
       return { start, from: start, to, unclosed };
     }
   }
 
-  #openQuote = false;
   /** The first quote in the buffer from `#from` on, as far as that is known; looked for once, not for every record. */
   #nextQuote = -1;
+  /** Bytes of the record at `#from` that were looked at: it may come in many pieces. */
+  #passed = 0;
+  /** The record has a quote: it is followed byte by byte. */
+  #hasQuote = false;
+  /** Whether the place behind the bytes that were looked at lies within quotes, or at the start of a field. */
+  #quoted = false;
+  #fieldStart = true;
 
-  /** Where the record that starts at `#from` ends: the place of its line feed, -1 when that is not in the buffer. */
+  /** The record at `#from` is done with. */
+  #forget(): void {
+    this.#passed = 0;
+    this.#hasQuote = false;
+    this.#quoted = false;
+    this.#fieldStart = true;
+  }
+
+  /** Where the record that starts at `#from` ends: the place of its line feed, -1 when that is not in the buffer. Goes on where it ended. */
   #recordEnd(): number {
-    const { delimiter, quote, escape, comment } = this.#dialect;
+    if (!this.#hasQuote) {
+      const end = this.#lineEnd();
+      if (end !== undefined) return end;
+      this.#forget();
+      this.#hasQuote = true;
+    }
+    return this.#quotedEnd();
+  }
+
+  /** The end of a record without quotes, as nearly all are; `undefined` when it has some. */
+  #lineEnd(): number | undefined {
+    const { quote, comment } = this.#dialect;
     const bytes = this.#buffer;
     const start = this.#from;
-    this.#openQuote = false;
-    const lineEnd = bytes.indexOf(NEWLINE, start);
-    if (bytes[start] === comment) return lineEnd;
-    // Nearly all records have no quote at all.
-    if (this.#nextQuote < start) {
-      const found = quote === -1 ? -1 : bytes.indexOf(quote, start);
-      this.#nextQuote = found === -1 ? Infinity : found;
+    const at = start + this.#passed;
+    const lineEnd = bytes.indexOf(NEWLINE, at);
+    if (bytes[start] !== comment) {
+      if (this.#nextQuote < start) {
+        const found = quote === -1 ? -1 : bytes.indexOf(quote, at);
+        this.#nextQuote = found === -1 ? Infinity : found;
+      }
+      if (this.#nextQuote <= (lineEnd === -1 ? bytes.length : lineEnd)) return undefined;
     }
-    if (this.#nextQuote > (lineEnd === -1 ? bytes.length : lineEnd)) return lineEnd;
-    let quoted = false;
-    let fieldStart = true;
-    for (let at = start; at < bytes.length; at += 1) {
+    if (lineEnd === -1) this.#passed = bytes.length - start;
+    return lineEnd;
+  }
+
+  #quotedEnd(): number {
+    const { delimiter, quote, escape } = this.#dialect;
+    const bytes = this.#buffer;
+    let quoted = this.#quoted;
+    let fieldStart = this.#fieldStart;
+    let at = this.#from + this.#passed;
+    for (; at < bytes.length; at += 1) {
       const byte = bytes[at];
       if (quoted) {
         if (byte === escape && escape !== quote) at += 1;
         else if (byte === quote) {
+          // Whether it closes the field is told by the next byte.
+          if (escape === quote && at + 1 === bytes.length && !this.#ended) break;
           if (escape === quote && bytes[at + 1] === quote) at += 1;
           else quoted = false;
         }
@@ -163,12 +202,17 @@ export class CsvRecordReader {
       if (byte === quote && fieldStart) quoted = true;
       fieldStart = byte === delimiter;
     }
-    this.#openQuote = quoted;
+    this.#passed = at - this.#from;
+    this.#quoted = quoted;
+    this.#fieldStart = fieldStart;
     return -1;
   }
 
   async #refill(): Promise<void> {
-    await this.#reads.read(() => this.#readOn());
+    // A byte order mark is seen as a whole, or bytes would be looked at that are no text.
+    do await this.#reads.read(() => this.#readOn()); while (
+      this.#base === 0 && this.#buffer.length < BOM_BYTES && !this.#ended
+    );
   }
 
   async #readOn(): Promise<void> {
@@ -188,15 +232,20 @@ export class CsvRecordReader {
         },
       );
     }
-    const larger = new Uint8Array(kept + chunk.length);
-    larger.set(this.#buffer.subarray(this.#from));
-    larger.set(chunk, kept);
+    const needed = kept + chunk.length;
+    if (needed > this.#space.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#space.length * 2));
+      larger.set(this.#buffer.subarray(this.#from));
+      this.#space = larger;
+    } else if (this.#from > 0) this.#space.copyWithin(0, this.#from, this.#buffer.length);
+    this.#space.set(chunk, kept);
     this.#base += this.#from;
-    this.#buffer = larger;
+    this.#buffer = this.#space.subarray(0, needed);
     this.#from = 0;
     this.#nextQuote = -1;
-    const bom = larger[0] === 0xef && larger[1] === 0xbb && larger[2] === 0xbf;
-    if (this.#base === 0 && bom) this.#from = 3;
+    const [first, second, third] = this.#buffer;
+    const bom = first === 0xef && second === 0xbb && third === 0xbf;
+    if (this.#base === 0 && bom) this.#from = BOM_BYTES;
   }
 
   async #onlyBlanksFollow(): Promise<boolean> {

@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { FlowError } from "../../core/error.ts";
 
 /** What a file holds. `json` is a file of any JSON: an array of objects, objects one after the other, or one a line. */
 export type FileFormat = "parquet" | "csv" | "json" | "json_lines";
@@ -35,27 +34,21 @@ export function formatFromPath(path: string): FileFormat | "orc" | null {
   return BY_EXTENSION[extension] ?? null;
 }
 
-/** How a file is compressed as a whole. */
-export type Compression = "none" | "gzip" | "zstd";
+/** How a file is compressed as a whole. Of `bzip2` only the name is known: such files are not read. */
+export type Compression = "none" | "gzip" | "zstd" | "lz4" | "snappy" | "bzip2";
 
-/** The compression that the file's name tells. Throws `file_compression_unsupported` for those that flow does not read. */
+const COMPRESSIONS: Readonly<Record<string, Compression>> = {
+  gz: "gzip",
+  zst: "zstd",
+  lz4: "lz4",
+  snappy: "snappy",
+  bz2: "bzip2",
+};
+
+/** The compression that the file's name tells. */
 export function compressionOf(path: string): Compression {
   const extension = COMPRESSED.exec(path)?.[1]?.toLowerCase();
-  switch (extension) {
-    case undefined:
-      return "none";
-    case "gz":
-      return "gzip";
-    case "zst":
-      return "zstd";
-    default:
-      throw new FlowError(`cannot read '${path}': .${extension} files are not supported`, {
-        code: "file_compression_unsupported",
-        domain: "user",
-        hint: "compress with gzip (.gz) or zstd (.zst)",
-        details: { file: path },
-      });
-  }
+  return extension === undefined ? "none" : COMPRESSIONS[extension] ?? "none";
 }
 
 /** A file that is written, or with a slash at its end a folder, for `Source.reads`: however the path is spelled, from the root on. */

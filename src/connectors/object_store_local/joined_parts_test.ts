@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import type { SourceBatch } from "../../core/batch.ts";
 import { type FileRig, fileTest, hastyClock } from "./test_rig.ts";
 
+/** Files are joined however long it takes. */
+const NEVER = { maxBatchWaitMs: 600_000 };
+
 async function rowsOf(rig: FileRig, batch: SourceBatch, column = "id") {
   const rows = await rig.rows(
     `SELECT __flow_row::INTEGER AS r, _partition AS p, _offset::INTEGER AS o, ${column} AS v ` +
@@ -16,7 +19,7 @@ fileTest("small CSV files come in one batch, in order, their rows numbered", asy
     await rig.putOld(`${name}.csv`, `id,n\n1,${name}\n2,${name}\n`);
   }
   await rig.putOld("aa.csv", "id,n\n");
-  const batches = await rig.batches(await rig.source("*.csv"));
+  const batches = await rig.batches(await rig.source("*.csv", {}, NEVER));
   assert.equal(batches.length, 1);
   const [batch] = batches;
   assert.ok(batch);
@@ -41,7 +44,7 @@ fileTest("files with other columns or types are a batch of their own", async (ri
   await rig.putOld("c.csv", "id\nx\n");
   await rig.putOld("d.csv", "id,n\n1,2\n");
   await rig.putOld("e.csv", "n,id\n1,2\n");
-  const batches = await rig.batches(await rig.source("*.csv"));
+  const batches = await rig.batches(await rig.source("*.csv", {}, NEVER));
   assert.deepEqual(batches.map(({ ranges }) => ranges.map(({ partition }) => partition)), [
     ["a.csv", "b.csv"],
     ["c.csv"],
@@ -62,7 +65,7 @@ fileTest("unreadable records of several files lead back to their payloads", asyn
   await rig.putOld("a.csv", "id,n\n1,2\n3\n5,6\n");
   await rig.putOld("b.csv", "id,n\n1,2\n");
   await rig.putOld("c.csv", "id,n\n7\n8\n9,9\n");
-  const [batch, ...more] = await rig.batches(await rig.source("*.csv"));
+  const [batch, ...more] = await rig.batches(await rig.source("*.csv", {}, NEVER));
   assert.ok(batch?.unreadable);
   assert.deepEqual(more, []);
   assert.equal(batch.unreadable.count, 3);
@@ -83,7 +86,7 @@ fileTest("the bounds of a batch hold for many files too", async (rig) => {
   for (let file = 0; file < 20; file += 1) {
     await rig.putOld(`${file + 10}.csv`, `id,x\n${"1,xxxxxxxxxxxxxxxxxxxx\n".repeat(7)}`);
   }
-  const bounds = { maxBatchRows: 10, maxBatchBytes: 300 };
+  const bounds = { ...NEVER, maxBatchRows: 10, maxBatchBytes: 300 };
   const batches = await rig.batches(await rig.source("*.csv", {}, bounds));
   assert.equal(batches.reduce((sum, { rows }) => sum + rows, 0), 140);
   for (const { rows, bytes } of batches) {
@@ -115,7 +118,7 @@ fileTest("a broken file among small ones is refused after those before it", asyn
 
 fileTest("a seek while files are joined reads them again", async (rig) => {
   for (const name of ["a", "b"]) await rig.putOld(`${name}.csv`, "id\n1\n2\n");
-  const source = await rig.source("*.csv");
+  const source = await rig.source("*.csv", {}, NEVER);
   const seen: string[] = [];
   for await (const batch of source.read(AbortSignal.timeout(20_000))) {
     if (batch === undefined) continue;
@@ -136,7 +139,7 @@ fileTest("small Parquet files come in one batch", async (rig) => {
     await rig.putOld(`${name}.parquet`, await Deno.readFile(exported));
     await Deno.remove(exported);
   }
-  const batches = await rig.batches(await rig.source("*.parquet"));
+  const batches = await rig.batches(await rig.source("*.parquet", {}, NEVER));
   assert.equal(batches.length, 1);
   const [batch] = batches;
   assert.ok(batch);

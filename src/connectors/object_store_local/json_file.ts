@@ -21,10 +21,11 @@ export interface Filled {
   readonly atEnd: boolean;
 }
 
-/** A row may be this long; what is longer is taken for a damaged file rather than held in memory. */
-const MAX_ROW_BYTES = 256 * 1024 * 1024;
+/** A row may be this long; what is longer is taken for a bracket or quote that was never closed rather than held in memory. */
+export const MAX_ROW_BYTES = 64 * 1024 * 1024;
 const HEAD_BYTES = 64 * 1024;
 const SPANS = 8192;
+const BOM_BYTES = 3;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const COMMA = 0x2c;
@@ -70,7 +71,7 @@ function layoutOf(head: Uint8Array): JsonLayout {
 }
 
 function bomLength(bytes: Uint8Array): number {
-  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? BOM_BYTES : 0;
 }
 
 /** Reads the rows of one JSON file, from a position on, into batches of payloads. */
@@ -195,7 +196,10 @@ export class JsonFileReader {
 
   /** Reads on, or notes the end of the file. */
   async #refill(): Promise<void> {
-    await this.#reads.read(() => this.#readOn());
+    // A byte order mark is seen as a whole, or bytes would be looked at that are no text.
+    do await this.#reads.read(() => this.#readOn()); while (
+      this.#base === 0 && this.#to < BOM_BYTES && !this.#ended
+    );
   }
 
   async #readOn(): Promise<void> {
@@ -209,7 +213,7 @@ export class JsonFileReader {
     if (needed > MAX_ROW_BYTES) {
       throw new BrokenFileError(
         this.#path,
-        `row ${this.#scanner.row} is longer than ${MAX_ROW_BYTES} bytes`,
+        `row ${this.#scanner.row} is longer than ${MAX_ROW_BYTES} bytes (a bracket, a quote or a line may never end)`,
         {
           code: "file_row_too_long",
           hint: "is the file newline JSON or an array of objects?",

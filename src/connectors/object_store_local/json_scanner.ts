@@ -1,6 +1,9 @@
 import type { RowSpans } from "./payload_builder.ts";
 
-/** Finds rows in a stretch of bytes. Keeps no bytes: what it has not consumed is given again, with more behind it. */
+/**
+ * Finds rows in a stretch of bytes. Keeps no bytes, but how far it has looked: what it has not consumed must be given again, with more behind
+ * it.
+ */
 export interface RowScanner {
   /**
    * Looks for rows in `bytes` from `from` on and notes them in `spans`, up to its length, or as long as all of them together have at most
@@ -42,6 +45,8 @@ function onlySpaces(bytes: Uint8Array, from: number, to: number): boolean {
 /** One row a line. Blank lines are no rows, but count as line numbers. */
 export class LineScanner implements RowScanner {
   row: number;
+  /** Bytes of the next line that are known to hold no line end. */
+  #passed = 0;
 
   constructor(row: number) {
     this.row = row;
@@ -58,11 +63,13 @@ export class LineScanner implements RowScanner {
     let at = from;
     let room = maxBytes;
     while (spans.count < limit && this.row < spans.stopRow) {
-      let end = bytes.indexOf(NEWLINE, at);
+      let end = bytes.indexOf(NEWLINE, at + this.#passed);
       if (end === -1) {
+        this.#passed = bytes.length - at;
         if (!final || at >= bytes.length) break;
         end = bytes.length;
       }
+      this.#passed = 0;
       const last = end > at && bytes[end - 1] === RETURN ? end - 1 : end;
       if (!onlySpaces(bytes, at, last)) {
         if (last - at > room && !(spans.anyFirst && spans.count === 0)) {
@@ -96,6 +103,7 @@ export class ValueScanner implements RowScanner {
   /** `start` until the array's bracket was seen. */
   #phase: "start" | "elements" | "end";
   readonly #inArray: boolean;
+  readonly #end = new ValueEnd();
 
   /** @param started true when reading goes on behind the array's opening bracket */
   constructor(row: number, inArray: boolean, started: boolean) {
@@ -117,9 +125,10 @@ export class ValueScanner implements RowScanner {
     while (spans.count < limit && this.row < spans.stopRow) {
       at = this.#skipBetween(bytes, at);
       if (at >= bytes.length || this.#phase === "end") break;
-      let end = valueEnd(bytes, at);
+      let end = this.#end.find(bytes, at);
       if (end === -1) {
         if (!final) break;
+        this.#end.forget();
         end = bytes.length;
       }
       if (end - at > room && !(spans.anyFirst && spans.count === 0)) {
@@ -159,46 +168,92 @@ export class ValueScanner implements RowScanner {
 
 /** Where the value that starts at `from` ends (exclusive), -1 when it goes on behind the bytes. */
 export function valueEnd(bytes: Uint8Array, from: number): number {
-  const first = bytes[from];
-  if (first !== OPEN_OBJECT && first !== OPEN_LIST) {
-    return first === QUOTE ? stringEnd(bytes, from) : scalarEnd(bytes, from);
-  }
-  let depth = 0;
-  for (let at = from; at < bytes.length; at += 1) {
-    switch (bytes[at]) {
-      case QUOTE: {
-        const end = stringEnd(bytes, at);
-        if (end === -1) return -1;
-        at = end - 1;
-        break;
-      }
-      case OPEN_OBJECT:
-      case OPEN_LIST:
-        depth += 1;
-        break;
-      case CLOSE_OBJECT:
-      case CLOSE_LIST:
-        depth -= 1;
-        if (depth === 0) return at + 1;
-        break;
-    }
-  }
-  return -1;
+  return new ValueEnd().find(bytes, from);
 }
 
+/** Looks for the end of a value that comes in pieces: each byte is looked at once. */
+class ValueEnd {
+  /** Bytes of the value that were looked at; one more where the next byte is escaped. */
+  #passed = 0;
+  #depth = 0;
+  #inString = false;
+
+  /**
+   * Where the value ends (exclusive), -1 when it goes on behind the bytes. Then the next call goes on, with the same bytes and more behind them.
+   *
+   * @param from where the value starts
+   */
+  find(bytes: Uint8Array, from: number): number {
+    const first = bytes[from];
+    const at = from + Math.max(1, this.#passed);
+    const end = first === OPEN_OBJECT || first === OPEN_LIST
+      ? this.#nestedEnd(bytes, from + this.#passed)
+      : first === QUOTE
+      ? stringEnd(bytes, at)
+      : scalarEnd(bytes, at);
+    if (end >= 0) {
+      this.forget();
+      return end;
+    }
+    this.#passed = ~end - from;
+    return -1;
+  }
+
+  /** The value is done with: the next one begins. */
+  forget(): void {
+    this.#passed = 0;
+    this.#depth = 0;
+    this.#inString = false;
+  }
+
+  #nestedEnd(bytes: Uint8Array, from: number): number {
+    let at = from;
+    let depth = this.#depth;
+    for (;;) {
+      if (this.#inString) {
+        at = stringEnd(bytes, at);
+        if (at < 0) return at;
+        this.#inString = false;
+      }
+      for (; at < bytes.length && !this.#inString; at += 1) {
+        switch (bytes[at]) {
+          case QUOTE:
+            this.#inString = true;
+            break;
+          case OPEN_OBJECT:
+          case OPEN_LIST:
+            depth += 1;
+            break;
+          case CLOSE_OBJECT:
+          case CLOSE_LIST:
+            depth -= 1;
+            if (depth === 0) return at + 1;
+            break;
+        }
+      }
+      this.#depth = depth;
+      if (!this.#inString) return ~at;
+    }
+  }
+}
+
+/** Where the string ends that `at` lies in (exclusive); when it does not, `~` of where to go on. */
 function stringEnd(bytes: Uint8Array, from: number): number {
-  for (let at = from + 1; at < bytes.length; at += 1) {
+  let at = from;
+  for (; at < bytes.length; at += 1) {
     const byte = bytes[at];
     if (byte === BACKSLASH) at += 1;
     else if (byte === QUOTE || byte === NEWLINE) return at + 1;
   }
-  return -1;
+  return ~at;
 }
 
+/** As {@link stringEnd}, of a number or a word. */
 function scalarEnd(bytes: Uint8Array, from: number): number {
-  for (let at = from + 1; at < bytes.length; at += 1) {
+  let at = from;
+  for (; at < bytes.length; at += 1) {
     const byte = bytes[at] ?? 0;
     if (byte === COMMA || byte === CLOSE_LIST || isSpace(byte)) return at;
   }
-  return -1;
+  return ~at;
 }

@@ -54,6 +54,29 @@ Deno.test("ValueScanner finds values that follow one another", () => {
   );
 });
 
+Deno.test("scanners look at each byte once, however many pieces a row comes in", () => {
+  const open = `{"a":[${'{"b":"x\\\\y\\"]}"},'.repeat(2000)}`;
+  for (
+    const [scanner, text] of [
+      [new ValueScanner(0, true, false), `[${open}`],
+      [new ValueScanner(0, false, false), `${open}"${"z".repeat(20_000)}`],
+      [new ValueScanner(0, true, false), `["${"z".repeat(20_000)}`],
+      [new ValueScanner(0, true, false), `[${"1".repeat(20_000)}`],
+      [new LineScanner(0), "z".repeat(20_000)],
+    ] as const
+  ) {
+    const bytes = new TextEncoder().encode(text);
+    let from = 0;
+    for (let to = 10; to < bytes.length; to += 10) {
+      // What was looked at is written over: looking at it again would end the row.
+      const spans = { ...newSpans(3), anyFirst: true };
+      from = scanner.scan(bytes.subarray(0, to), from, spans, 1000, false);
+      assert.equal(spans.count, 0, text.slice(0, 10));
+      bytes.fill(0x0a, from + 1, to - 2);
+    }
+  }
+});
+
 Deno.test("LineScanner finds lines, whatever the pieces are", () => {
   fc.assert(
     fc.property(

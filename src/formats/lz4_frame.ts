@@ -3,8 +3,10 @@ export class CorruptData extends Error {
   override readonly name = "CorruptData";
 }
 
-const FRAME_MAGIC = 0x184d2204;
-const BLOCK_SIZES = [0, 0, 0, 0, 1 << 16, 1 << 18, 1 << 20, 1 << 22];
+/** The number that a frame begins with. */
+export const FRAME_MAGIC = 0x184d2204;
+/** How long the blocks of a frame are at most, by the number in its description. */
+export const BLOCK_SIZES: readonly number[] = [0, 0, 0, 0, 1 << 16, 1 << 18, 1 << 20, 1 << 22];
 
 /**
  * The content of an LZ4 frame (the form that Kafka's producers write). Blocks may depend on earlier ones. Checksums are not verified:
@@ -156,8 +158,12 @@ function withRoom(bytes: Uint8Array, used: number, more: number): Uint8Array {
   return larger;
 }
 
-/** Writes the block `input[at, end)` to `output` from `to` on; returns the position behind the last byte. */
-function decompressBlock(
+/**
+ * Writes the block `input[at, end)` to `output` from `to` on, where earlier blocks may stand before; returns the position behind the last byte.
+ *
+ * @throws {CorruptData} also when it would go beyond `limit`
+ */
+export function decompressBlock(
   input: Uint8Array,
   at: number,
   end: number,
