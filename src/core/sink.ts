@@ -3,6 +3,7 @@ import type { Clock } from "./clock.ts";
 import type { DeadLetter } from "./dead_letter.ts";
 import type { Observe } from "./observation.ts";
 import type { OffsetMove, StoredOffset } from "./offset.ts";
+import type { OffsetName } from "./offset_name.ts";
 import type { TargetColumn } from "./schema.ts";
 import type { Engine, Session } from "./session.ts";
 
@@ -22,11 +23,9 @@ export type WriteMode = "append" | "merge";
 
 /** What the stream loop gives to a sink. */
 export interface SinkContext {
-  /**
-   * The name under which the target keeps offsets: the pipeline's, for its further targets with their `targetId` added, so that two
-   * targets in one database do not share an offsets row.
-   */
   readonly pipeline: string;
+  /** The name under which the target keeps offsets. */
+  readonly offsetName: OffsetName;
   readonly engine: Engine;
   readonly clock: Clock;
   readonly observe: Observe;

@@ -5,6 +5,7 @@ import { describeError, FlowError } from "../core/error.ts";
 import { failpoint } from "../core/failpoint.ts";
 import type { Observation, Observe } from "../core/observation.ts";
 import type { PartitionRef, StoredOffset } from "../core/offset.ts";
+import { OffsetName } from "../core/offset_name.ts";
 import type { ConsumeSummary } from "../core/request.ts";
 import type { Column } from "../core/schema.ts";
 import type { Engine, Session } from "../core/session.ts";
@@ -167,9 +168,15 @@ export class StreamRun {
   async #open(): Promise<boolean> {
     const { spec, sources, targets, deadLetters } = this.#plan;
     const { engine, clock, observe, untilEnd, now } = this.#context;
+    const taken = new Set<string>();
     for (const [index, target] of targets.entries()) {
       await target.sink.open({
-        pipeline: index === 0 ? spec.name : `${spec.name}::${target.sink.targetId}`,
+        pipeline: spec.name,
+        offsetName: new OffsetName(spec.name, {
+          targetId: target.sink.targetId,
+          isFirst: index === 0,
+          taken,
+        }),
         engine,
         clock,
         observe,

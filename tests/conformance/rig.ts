@@ -6,6 +6,7 @@ import {
   type SourceBatch,
 } from "../../src/core/batch.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { OffsetName } from "../../src/core/offset_name.ts";
 import type { StoredOffset } from "../../src/core/offset.ts";
 import { type Column, quoteIdentifier } from "../../src/core/schema.ts";
 import type { Engine, Session } from "../../src/core/session.ts";
@@ -53,6 +54,7 @@ export class EngineRig {
   sinkContext(change: Partial<SinkContext> = {}): SinkContext {
     return {
       pipeline: "conformance",
+      offsetName: OffsetName.ofOnly(change.pipeline ?? "conformance"),
       engine: this.engine,
       clock: systemClock,
       observe: () => {},

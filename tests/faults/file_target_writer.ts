@@ -3,6 +3,7 @@
  * offset, and prints the position after each commit. Arguments: kind, path, mode, scratch directory, position to stop at.
  */
 import { ROW_COLUMN } from "../../src/core/batch.ts";
+import { OffsetName } from "../../src/core/offset_name.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Connector } from "../../src/core/connector.ts";
 import { duckdbConnector } from "../../src/connectors/duckdb/connector.ts";
@@ -30,6 +31,7 @@ if (sink === undefined) throw new Error(`no target of kind '${kind}'`);
 const { signal } = new AbortController();
 await sink.open({
   pipeline: "p",
+  offsetName: OffsetName.ofOnly("p"),
   engine,
   clock: systemClock,
   observe: () => {},

@@ -60,7 +60,9 @@ export class DuckdbSink implements Sink {
   async storedOffsets(): Promise<readonly StoredOffset[]> {
     const { context } = this.#context();
     if (!context.exactlyOnce) return [];
-    return await this.#reading((session) => readOffsets(session, context.pipeline)) ?? [];
+    return await this.#reading((session) =>
+      context.offsetName.read(this.exclusiveFile, (name) => readOffsets(session, name))
+    ) ?? [];
   }
 
   async begin(_epoch: number): Promise<void> {
@@ -76,7 +78,7 @@ export class DuckdbSink implements Sink {
         context,
         this.#options,
         () => this.#written,
-        () => readOffsets(epoch.session, context.pipeline),
+        () => readOffsets(epoch.session, context.offsetName.name),
       ),
       epoch,
       table: this.#table,
@@ -115,7 +117,7 @@ export class DuckdbSink implements Sink {
     return this.#end(async (epoch) => {
       const { context } = this.#context();
       if (context.exactlyOnce) {
-        await moveOffsets(epoch.session, this.targetId, context.pipeline, moves);
+        await moveOffsets(epoch.session, this.targetId, context.offsetName.name, moves);
       }
       await epoch.commit();
       this.#written ||= this.#writer?.hasWritten ?? false;

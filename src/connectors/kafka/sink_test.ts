@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../core/clock.ts";
+import { OffsetName } from "../../core/offset_name.ts";
 import type { DeadLetter } from "../../core/dead_letter.ts";
 import { FlowError } from "../../core/error.ts";
 import type { Batch } from "../../core/batch.ts";
@@ -34,6 +35,7 @@ async function openSink(
   });
   await sink.open({
     pipeline: "p",
+    offsetName: OffsetName.ofOnly("p"),
     engine: rig.engine,
     clock: systemClock,
     observe: (observation) => rig.observed.push(observation),

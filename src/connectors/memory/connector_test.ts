@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Batch, ROW_COLUMN } from "../../core/batch.ts";
+import { OffsetName } from "../../core/offset_name.ts";
 import { systemClock } from "../../core/clock.ts";
 import { FlowError } from "../../core/error.ts";
 import type { Engine, Session } from "../../core/session.ts";
@@ -26,6 +27,7 @@ Deno.test("memory: every step fails when it is told to, once, at the passage ask
     const broker = memoryBroker("failing");
     const context = {
       pipeline: "p",
+      offsetName: OffsetName.ofOnly("p"),
       engine,
       clock: systemClock,
       observe: () => {},

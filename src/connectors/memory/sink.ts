@@ -55,8 +55,9 @@ export class MemorySink implements Sink {
   }
 
   storedOffsets(): Promise<readonly StoredOffset[]> {
-    const { exactlyOnce } = this.#opened();
-    return Promise.resolve(exactlyOnce ? this.#stored() : []);
+    const { exactlyOnce, offsetName } = this.#opened();
+    if (!exactlyOnce) return Promise.resolve([]);
+    return offsetName.read("broker", (name) => Promise.resolve(this.#stored(name)));
   }
 
   async begin(_epoch: number): Promise<void> {
@@ -92,12 +93,12 @@ export class MemorySink implements Sink {
 
   async commit(moves: readonly OffsetMove[]): Promise<void> {
     if (!this.#inEpoch) throw outOfOrder("memory", "no epoch has begun");
-    const { exactlyOnce, pipeline } = this.#opened();
+    const { exactlyOnce, offsetName: { name } } = this.#opened();
     await this.#broker.pass("commit");
     if (exactlyOnce) {
-      assertUnfenced(this.targetId, moves, this.#stored());
-      let own = this.#broker.offsets.get(pipeline);
-      if (own === undefined) this.#broker.offsets.set(pipeline, own = new Map());
+      assertUnfenced(this.targetId, moves, this.#stored(name));
+      let own = this.#broker.offsets.get(name);
+      if (own === undefined) this.#broker.offsets.set(name, own = new Map());
       for (const move of moves) own.set(partitionKey(move), move.to);
     }
     if (this.#changed !== undefined) {
@@ -133,8 +134,8 @@ export class MemorySink implements Sink {
     this.#letters = [];
   }
 
-  #stored(): StoredOffset[] {
-    const own = this.#broker.offsets.get(this.#opened().pipeline) ?? new Map<string, string>();
+  #stored(name: string): StoredOffset[] {
+    const own = this.#broker.offsets.get(name) ?? new Map<string, string>();
     return [...own].map(([key, position]) => {
       const [sourceId = "", partition = ""] = key.split("\u0000");
       return { sourceId, partition, position };
@@ -160,7 +161,8 @@ export class MemorySink implements Sink {
     };
     const [unknown] = mapColumns(batch.columns, table.columns).unknown;
     if (unknown === undefined) return table;
-    const known = this.#changed !== undefined || this.#hasWritten || this.#stored().length > 0;
+    const known = this.#changed !== undefined || this.#hasWritten ||
+      this.#stored(this.#opened().offsetName.name).length > 0;
     if (!known || !create) throw targetColumnUnknown(this.#table, unknown.name, table.columns);
     for (const { name, type } of mapColumns(batch.columns, table.columns).unknown) {
       table.columns.push(targetColumn(name, type));

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { SourceBatch } from "../../core/batch.ts";
+import { OffsetName } from "../../core/offset_name.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import type { Observation } from "../../core/observation.ts";
 import { quoteIdentifier } from "../../core/schema.ts";
@@ -128,6 +129,7 @@ export class FileRig {
     if (sink === undefined) throw new Error("no sink");
     await sink.open({
       pipeline: "p",
+      offsetName: OffsetName.ofOnly("p"),
       engine: this.engine,
       clock: systemClock,
       observe: (observation) => this.observed.push(observation),

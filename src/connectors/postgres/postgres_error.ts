@@ -39,8 +39,8 @@ export function isTableChange(error: unknown): boolean {
   return isServerError(error) && TABLE_CHANGES.has(error.code);
 }
 
-/** What the server cannot do, two rows of one statement for one key, a limit: it will say the same again. */
-const REFUSED_FOR_GOOD = /^(0A|21|54)/;
+/** What the server cannot do, two rows of one statement for one key, no transaction or savepoint, a limit: it will say the same again. */
+const REFUSED_FOR_GOOD = /^(0A|21|25P01|3B|54)/;
 
 const TABLE_CHANGES: ReadonlySet<string> = new Set([
   "42703",

@@ -105,7 +105,10 @@ export class PostgresSink implements Sink {
     // A session of its own: the epoch's may be in the midst of a COPY, and its commit is one of those to wait for.
     const connection = await PostgresConnection.connect(this.#address);
     try {
-      const stored = await readOffsets(connection, context.pipeline);
+      const stored = await context.offsetName.read(
+        this.#address.shown,
+        (name) => readOffsets(connection, name),
+      );
       if (stored.length > 0) this.#hasWritten = true;
       return stored;
     } catch (error) {
@@ -199,9 +202,9 @@ export class PostgresSink implements Sink {
   }
 
   async commit(moves: readonly OffsetMove[]): Promise<void> {
-    const { exactlyOnce, pipeline } = this.#opened();
-    await this.#told(`move the offsets of ${pipeline}`, async (connection) => {
-      if (exactlyOnce) await moveOffsets(connection, pipeline, this.targetId, moves);
+    const { exactlyOnce, offsetName: { name } } = this.#opened();
+    await this.#told(`move the offsets of ${name}`, async (connection) => {
+      if (exactlyOnce) await moveOffsets(connection, name, this.targetId, moves);
     });
     await this.#told(`commit to ${shownName(this.#table)}`, async (connection) => {
       try {

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { type Batch, type RejectedRows, ROW_COLUMN } from "../../core/batch.ts";
+import { OffsetName } from "../../core/offset_name.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { SinkRequest } from "../../core/connector.ts";
 import type { Observation } from "../../core/observation.ts";
@@ -60,6 +61,7 @@ export class TestRig {
     this.#sinks.push(sink);
     await sink.open({
       pipeline: this.pipeline,
+      offsetName: OffsetName.ofOnly(this.pipeline),
       engine: this.engine,
       clock: systemClock,
       observe: (observation) => this.observations.push(observation),

@@ -58,7 +58,9 @@ export class SqliteSink implements Sink {
   storedOffsets(): Promise<readonly StoredOffset[]> {
     const { context } = this.#opened();
     if (!context.exactlyOnce) return Promise.resolve([]);
-    return this.#reading((client) => readOffsets(client, context.pipeline));
+    return this.#reading((client) =>
+      context.offsetName.read(this.exclusiveFile, (name) => readOffsets(client, name))
+    );
   }
 
   async begin(_epoch: number): Promise<void> {
@@ -71,7 +73,7 @@ export class SqliteSink implements Sink {
         context,
         this.#options,
         () => this.#written,
-        () => readOffsets(client, context.pipeline),
+        () => readOffsets(client, context.offsetName.name),
       ),
       client,
       table: this.#options.table,
@@ -101,7 +103,7 @@ export class SqliteSink implements Sink {
     const writer = this.#running();
     return this.#end(async () => {
       if (context.exactlyOnce) {
-        await moveOffsets(client, this.targetId, context.pipeline, moves);
+        await moveOffsets(client, this.targetId, context.offsetName.name, moves);
       }
       await client.run("COMMIT");
       this.#writer = undefined;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { type Batch, type RejectedRows, ROW_COLUMN } from "../../core/batch.ts";
+import { OffsetName } from "../../core/offset_name.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { DeadLetter } from "../../core/dead_letter.ts";
 import { type Column, quoteIdentifier } from "../../core/schema.ts";
@@ -49,6 +50,7 @@ async function withRig(work: (rig: Rig) => Promise<void>): Promise<void> {
     },
     context: (change = {}) => ({
       pipeline: "p",
+      offsetName: OffsetName.ofOnly("p"),
       engine,
       clock: systemClock,
       observe: () => {},
