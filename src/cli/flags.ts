@@ -138,7 +138,8 @@ export function parseArguments(argv: readonly string[]): ParsedArguments {
   const noRunLog = argv.slice(0, own).includes("--no-run-log");
   argv = argv.filter((word, at) => at >= own || word !== "--no-run-log");
   const parsed = mri([...argv], {
-    string: texts,
+    // Words too: an empty one would be taken for the number 0.
+    string: [...texts, "_"],
     boolean: Object.keys(SWITCHES).filter((name) => name !== "no-run-log"),
     alias: {
       ...Object.fromEntries(texts.map((name) => [name, []])),

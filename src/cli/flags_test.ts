@@ -13,6 +13,10 @@ function refusal(argv: readonly string[]): string {
   throw new Error("it was taken");
 }
 
+Deno.test("flags: words stay what they are", () => {
+  assert.deepEqual(parseArguments(["sql", "", "007"]).words, ["sql", "", "007"]);
+});
+
 Deno.test("flags: words and flags may stand in any order", () => {
   const { flags, words, given } = parseArguments([
     "--format",

@@ -164,6 +164,13 @@ Deno.test("a variable that may not be read is told with its flag, and so is a ma
   const denied = await errorOf((await load({ files, denied: ["PW"] })).connection("a"));
   assert.match(denied.message, /PW, used by connection 'a', may not be read/);
   assert.equal(denied.hint, "start flow with --allow-env=PW");
+  // A url that says of which kind the connection is.
+  const whole = { [LOCAL]: table("w", 'url = "${PW}"') };
+  const unread = await errorOf((await load({ files: whole, denied: ["PW"] })).connection("w"));
+  assert.match(unread.message, /w\.url: .*PW, used by connection 'w', may not be read$/);
+  assert.equal(unread.hint, "start flow with --allow-env=PW");
+  const unset = await errorOf((await load({ files: whole })).connection("w"));
+  assert.match(unset.message, /w\.url: .*PW, used by connection 'w', is not set$/);
   const odd = { [LOCAL]: table("a", 'url = "postgres://u:${p w}@h/d"') };
   const malformed = await errorOf((await load({ files: odd })).connection("a"));
   assert.match(malformed.message, /not followed by the name of an environment variable/);

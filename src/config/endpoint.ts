@@ -273,8 +273,11 @@ function connectorOf(
   const own = raw.value["kind"];
   const kind = owner?.value["kind"];
   if (owner === undefined || kind === undefined) {
+    const before = problems.count;
     const connector = connectorByUrl(found, raw, context);
     if (connector === undefined) {
+      // The url's own trouble is why.
+      if (problems.count > before) return undefined;
       const at = found ?? raw;
       const name = found?.name === undefined ? `the ${use.name}` : `connection '${found.name}'`;
       problems.add(
@@ -339,16 +342,25 @@ function connectorByUrl(
   raw: RawEndpoint,
   context: ResolveContext,
 ): Connector | undefined {
-  for (const part of [raw, found]) {
-    const url = part?.value["url"] ?? part?.value["dsn"];
-    if (typeof url !== "string") continue;
-    // Problems with ${VAR} are reported when the options are filled in, or by the missing kind.
-    const full = interpolate(url, { env: context.host.env, user: "", report: () => undefined });
+  const parts: readonly (RawEndpoint | undefined)[] = [raw, found];
+  for (const part of parts) {
+    const key = part?.value["url"] === undefined ? "dsn" : "url";
+    const url = part?.value[key];
+    if (part === undefined || typeof url !== "string") continue;
+    const troubles: (readonly [string, string])[] = [];
+    const full = interpolate(url, {
+      env: context.host.env,
+      user: found?.name === undefined ? "the url" : `connection '${found.name}'`,
+      report: (_path, message, hint) => troubles.push([message, hint]),
+    });
     const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(String(full))?.[1]?.toLowerCase();
     const connector = context.connectors.find((candidate) =>
       scheme !== undefined && candidate.urlSchemes?.includes(scheme)
     );
+    // What is wrong with its other parts is told when the options are filled in.
     if (connector !== undefined) return connector;
+    const path = part.elsewhere?.[key] ?? [...part.path, key];
+    for (const [message, hint] of troubles) context.problems.add(part.place, path, message, hint);
   }
   return undefined;
 }

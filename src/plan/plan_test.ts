@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { duckdbConnector } from "../connectors/duckdb/connector.ts";
+import { sqliteConnector } from "../connectors/sqlite/connector.ts";
 import type { Connector } from "../core/connector.ts";
 import type { Sink } from "../core/sink.ts";
 import type { Source } from "../core/source.ts";
@@ -55,6 +57,20 @@ Deno.test("targets that would wait for one another's locks are refused", () => {
     code: "targets_share_file",
   });
   assert.equal(planStream(specWith([one, other, file, {}, {}]), [locking]).targets.length, 5);
+});
+
+Deno.test("two spellings of one file's path are one file", () => {
+  for (const connector of [sqliteConnector, duckdbConnector]) {
+    const spec = specWith([{ path: "x.db" }, { path: "./y/../x.db" }]);
+    const targets = spec.targets.map((target) => ({
+      ...target,
+      kind: connector.kind,
+      table: { name: "t" },
+    }));
+    assert.throws(() => planStream({ ...spec, targets }, [locking, connector]), {
+      code: "targets_share_file",
+    });
+  }
 });
 
 Deno.test("a pipeline that reads what it writes is refused", () => {

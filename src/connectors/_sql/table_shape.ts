@@ -14,6 +14,8 @@ export interface TableShaper<Target extends TargetColumn, Table extends TableOf<
   readonly create: boolean;
   /** True when this pipeline has written to the target before: new columns are then added instead of refused. */
   known(): Promise<boolean>;
+  /** Why the target can have no column of that name; `undefined` when it can. */
+  unmakable?(name: string): string | undefined;
   read(): Promise<Table | undefined>;
   makeTable(columns: readonly Column[], keys: readonly string[]): Promise<void>;
   addColumns(columns: readonly Column[]): Promise<void>;
@@ -24,16 +26,23 @@ export type TableOf<Target extends TargetColumn> = Omit<KeyedTable, "shown" | "c
   readonly columns: readonly Target[];
 };
 
+/** A column that the table lacks and cannot get: rows with a value in it are to be refused. */
+export interface RefusedColumn {
+  readonly column: Column;
+  readonly reason: string;
+}
+
 /** A table that is ready for a batch. */
 export interface ShapedTable<Target extends TargetColumn, Table> {
   readonly table: Table;
   readonly map: ColumnMap<Target>;
+  readonly refused: readonly RefusedColumn[];
   /** Key columns of a merge by their names in the table; empty for append. */
   readonly keys: readonly string[];
 }
 
 /**
- * Makes the table, and the columns it lacks, ready for a batch.
+ * Makes the table, and the columns it lacks, ready for a batch. Columns that the target cannot have are left out.
  *
  * @param current the table as it is known to be; read when not given
  * @throws FlowError `target_table_missing`, `target_column_unknown`, `target_column_required`, `target_key_missing`,
@@ -48,15 +57,21 @@ export async function shapeTable<Target extends TargetColumn, Table extends Tabl
   let table = current ?? await shaper.read();
   if (table === undefined) {
     if (!shaper.create) throw targetTableMissing(shown);
-    const keys = shaper.mode === "append" ? [] : newTableKeys(shown, shaper.keys, columns);
-    await shaper.makeTable(columns, keys);
+    const makable = columns.filter(({ name }) => shaper.unmakable?.(name) === undefined);
+    const keys = shaper.mode === "append" ? [] : newTableKeys(shown, shaper.keys, makable);
+    await shaper.makeTable(makable, keys);
     table = await reread(shaper);
   }
   let map = mapColumns(columns, table.columns);
-  const [unknown] = map.unknown;
+  const refused = map.unknown.flatMap((column) => {
+    const reason = shaper.unmakable?.(column.name);
+    return reason === undefined ? [] : [{ column, reason }];
+  });
+  const lacking = map.unknown.filter((column) => !refused.some((one) => one.column === column));
+  const [unknown] = lacking;
   if (unknown !== undefined) {
     if (!(await shaper.known())) throw targetColumnUnknown(shown, unknown.name, table.columns);
-    await shaper.addColumns(map.unknown);
+    await shaper.addColumns(lacking);
     table = await reread(shaper);
     map = mapColumns(columns, table.columns);
   }
@@ -65,7 +80,7 @@ export async function shapeTable<Target extends TargetColumn, Table extends Tabl
   }
   const written = map.pairs.map(({ target }) => target.name);
   const keys = shaper.mode === "append" ? [] : mergeKeys({ ...table, shown }, shaper.keys, written);
-  return { table, map, keys };
+  return { table, map, refused, keys };
 }
 
 async function reread<Target extends TargetColumn, Table extends TableOf<Target>>(

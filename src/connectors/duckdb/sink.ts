@@ -1,3 +1,4 @@
+import { realPath } from "../_sql/file_path.ts";
 import type { Batch, RejectedRows } from "../../core/batch.ts";
 import type { TableRef } from "../../core/connector.ts";
 import type { DeadLetter } from "../../core/dead_letter.ts";
@@ -43,7 +44,7 @@ export class DuckdbSink implements Sink {
   constructor(options: DuckdbSinkOptions) {
     this.#options = options;
     this.#table = tableName(options.table);
-    this.exclusiveFile = options.path;
+    this.exclusiveFile = realPath(options.path);
     this.targetId = `duckdb:${options.path}:${this.#table.shown}`;
   }
 

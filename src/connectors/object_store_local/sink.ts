@@ -9,6 +9,7 @@ import {
 } from "../../core/schema.ts";
 import type { Session } from "../../core/session.ts";
 import type { Sink, SinkContext, SinkTraits } from "../../core/sink.ts";
+import type { RowCheck } from "../_sql/row_fit.ts";
 import { jsonRow } from "../../formats/json_text.ts";
 import { DurableFile, uuidV7 } from "./durable_file.ts";
 import { type FileFormat, filePlace } from "./file_format.ts";
@@ -19,7 +20,8 @@ import {
   csvQuery,
   folderExpression,
   jsonQuery,
-  misfitCondition,
+  longFolders,
+  longIntegers,
   parquetQuery,
 } from "./sink_query.ts";
 
@@ -98,9 +100,10 @@ export class FileSink implements Sink {
     if (columns.length === 0 && !KEEPS_BARE_ROWS.has(this.#format)) {
       return await this.#rejectBare(batch, session);
     }
-    const rejected = this.#format === "parquet"
-      ? await this.#rejectLong(batch, columns, session)
-      : undefined;
+    const rejected = await this.#rejectUnfit(batch, [
+      ...longFolders(folderColumns),
+      ...(this.#format === "parquet" ? longIntegers(columns) : []),
+    ], session);
     const conditions = rejected === undefined ? [] : [`NOT ${rejected.condition}`];
     const files: DurableFile[] = [];
     for (const folder of await this.#folders(batch, folderColumns, conditions, session)) {
@@ -240,29 +243,21 @@ export class FileSink implements Sink {
     for await (const bytes of session.exportText(query, "ndjson")) await file.write(bytes);
   }
 
-  /** Integers of more than 38 digits, which no type of Parquet holds. */
-  async #rejectLong(
+  /** The rows that one of the checks refuses, and the condition that finds them; `undefined` when there are none. */
+  async #rejectUnfit(
     batch: Batch,
-    columns: readonly Column[],
+    checks: readonly RowCheck[],
     session: Session,
   ): Promise<{ readonly condition: string; readonly rows: RejectedRows } | undefined> {
-    const misfits = columns.flatMap((column) => {
-      const condition = misfitCondition(column);
-      return condition === undefined ? [] : [{ column, condition }];
-    });
-    if (misfits.length === 0) return undefined;
-    const condition = `(${misfits.map((misfit) => misfit.condition).join(" OR ")})`;
+    if (checks.length === 0) return undefined;
+    const condition = `(${checks.map((check) => check.condition).join(" OR ")})`;
     const source = quoteIdentifier(batch.table);
     const [found] = await session.rows<{ n: bigint }>(
       `SELECT count(*) AS n FROM ${source} WHERE ${condition}`,
     );
     const count = Number(found?.n ?? 0n);
     if (count === 0) return undefined;
-    const cases = misfits.map(({ column, condition }) => {
-      const name = quoteLiteral(`column ${column.name}: `);
-      return `WHEN ${condition} THEN ${name} || ${quoteIdentifier(column.name)} || ` +
-        `' has more than 38 digits, which Parquet cannot hold'`;
-    });
+    const cases = checks.map(({ condition, reason }) => `WHEN ${condition} THEN ${reason}`);
     const table = this.#context?.engine.newName("rejected") ?? "rejected";
     await session.run(
       `CREATE TABLE ${quoteIdentifier(table)} AS SELECT CASE ${cases.join(" ")} END AS _error, ${

@@ -1,10 +1,14 @@
 import { type Batch, ROW_COLUMN } from "../../core/batch.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
+import type { RowCheck } from "../_sql/row_fit.ts";
 import { jsonRow, jsonValue } from "../../formats/json_text.ts";
 import { parseType, type TypeNode, typeText } from "../../formats/type_text.ts";
 
 /** Folder name that stands for NULL in a partitioned layout, as Hive and its readers have it. */
 const NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__";
+
+/** Longest name of a folder. */
+const MAX_FOLDER_BYTES = 255;
 
 /** One line of JSON per row, in the order of the rows. */
 export function jsonQuery(batch: Batch, columns: readonly Column[], where: string): string {
@@ -77,7 +81,7 @@ function quoted(field: string, { delimiter, quote, escape, nullText }: CsvDialec
 
 /**
  * The columns as Parquet can hold them exactly. What DuckDB's writer would turn into a double becomes DECIMAL(38,0) (HUGEINT, UHUGEINT;
- * see {@link misfitCondition}) or text (BIGNUM); unions become JSON text.
+ * see {@link longIntegers}) or text (BIGNUM); unions become JSON text.
  */
 export function parquetQuery(batch: Batch, columns: readonly Column[], where: string): string {
   return select(
@@ -92,22 +96,41 @@ export function parquetQuery(batch: Batch, columns: readonly Column[], where: st
   );
 }
 
-/** For a Parquet column: the condition of rows whose integer is too long for DECIMAL(38,0); `undefined` when all fit. */
-export function misfitCondition({ name, type }: Column): string | undefined {
-  if (type !== "HUGEINT" && type !== "UHUGEINT") return undefined;
-  const column = quoteIdentifier(name);
-  return `(${column} IS NOT NULL AND TRY_CAST(${column} AS DECIMAL(38,0)) IS NULL)`;
+/** For Parquet columns: the rows whose integer is too long for DECIMAL(38,0). */
+export function longIntegers(columns: readonly Column[]): RowCheck[] {
+  return columns.filter(({ type }) => type === "HUGEINT" || type === "UHUGEINT").map(({ name }) => {
+    const column = quoteIdentifier(name);
+    return {
+      condition: `(${column} IS NOT NULL AND TRY_CAST(${column} AS DECIMAL(38,0)) IS NULL)`,
+      reason: `${quoteLiteral(`column ${name}: `)} || ${column} || ` +
+        `' has more than 38 digits, which Parquet cannot hold'`,
+    };
+  });
+}
+
+/** For partition columns: the rows whose folder would have a longer name than file systems take. */
+export function longFolders(columns: readonly Column[]): RowCheck[] {
+  return columns.map((column) => ({
+    condition: `(length(${folderName(column)}) > ${MAX_FOLDER_BYTES})`,
+    reason: quoteLiteral(
+      `column ${column.name}: the value is too long for the name of a folder, ` +
+        `which has ${MAX_FOLDER_BYTES} bytes at most`,
+    ),
+  }));
 }
 
 /** An SQL expression of a row's folder (`day=2026-01-31/country=DE`) from the partition columns. */
 export function folderExpression(columns: readonly Column[]): string {
-  return columns.map(({ name, type }) => {
-    const text = isTime(type)
-      ? jsonText(quoteIdentifier(name), type)
-      : `${quoteIdentifier(name)}::VARCHAR`;
-    const value = `coalesce(url_encode(nullif(${text}, '')), ${quoteLiteral(NULL_FOLDER)})`;
-    return `${quoteLiteral(`${encodeURIComponent(name)}=`)} || ${value}`;
-  }).join(" || '/' || ");
+  return columns.map(folderName).join(" || '/' || ");
+}
+
+/** One step of {@link folderExpression}; ASCII, as everything else is encoded. */
+function folderName({ name, type }: Column): string {
+  const text = isTime(type)
+    ? jsonText(quoteIdentifier(name), type)
+    : `${quoteIdentifier(name)}::VARCHAR`;
+  const value = `coalesce(url_encode(nullif(${text}, '')), ${quoteLiteral(NULL_FOLDER)})`;
+  return `${quoteLiteral(`${encodeURIComponent(name)}=`)} || ${value}`;
 }
 
 function select(batch: Batch, list: readonly string[], where: string): string {

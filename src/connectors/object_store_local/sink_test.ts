@@ -113,6 +113,22 @@ fileTest("what one dialect has written is read back in the same dialect", async 
   }
 });
 
+fileTest("a value that is too long for a folder's name refuses its row", async (rig) => {
+  // 'day=' and 251 bytes are just short enough; an ü takes six.
+  const rejected = await write(
+    rig,
+    { format: "json_lines", partition_by: ["day"] },
+    "SELECT * FROM (VALUES (1, repeat('x', 251)), (2, repeat('x', 252)), (3, repeat('ü', 42)), (4, NULL)) AS t(id, day)",
+  );
+  const reasons = await rig.session.rows(
+    `SELECT ${ROW_COLUMN} AS r, _error AS e FROM ${rejected?.table} ORDER BY r`,
+  );
+  const e =
+    "column day: the value is too long for the name of a folder, which has 255 bytes at most";
+  assert.deepEqual(reasons, [{ r: 1n, e }, { r: 2n, e }]);
+  assert.deepEqual((await files(rig)).map(([, text]) => text).sort(), ['{"id":1}\n', '{"id":4}\n']);
+});
+
 fileTest("partition_by makes folders", async (rig) => {
   await write(
     rig,

@@ -84,6 +84,43 @@ serviceTest("values that would arrive changed are bad rows", async (rig) => {
   assert.equal(row?.["price"], "1.50");
 });
 
+serviceTest("rows with a value for a column that no table can have are bad rows", async (rig) => {
+  const sink = await rig.sink();
+  const long = "k".repeat(64);
+  const systemName = 'column "ctid" is the name of a system column of Postgres';
+  // The table is made of the others.
+  const first = await rig.writeEpoch(
+    sink,
+    `SELECT * FROM (VALUES (1, NULL, NULL), (2, 'x', NULL), (3, NULL, 'y')) AS t(id, ctid, ${long})`,
+  );
+  const longName = `column "${long}" has a name of more than 63 bytes, which Postgres would cut`;
+  assert.deepEqual(await rig.reasons(first), [`1: ${systemName}`, `2: ${longName}`]);
+  // One in mid-stream, with a new column that can be had.
+  const second = await rig.writeEpoch(
+    sink,
+    "SELECT * FROM (VALUES (4, 'n', NULL), (5, NULL, 'x')) AS t(id, note, ctid)",
+  );
+  assert.deepEqual(await rig.reasons(second), [`1: ${systemName}`]);
+  const third = await rig.writeEpoch(sink, "SELECT * FROM (VALUES ('x'), (NULL)) AS t(ctid)");
+  assert.deepEqual(await rig.reasons(third), [
+    `0: ${systemName}`,
+    "1: the row has no column for the table",
+  ]);
+  const rows = await rig.select(`SELECT * FROM ${rig.schema}.events ORDER BY id`);
+  assert.deepEqual(rows.map((row) => ({ ...row })), [
+    { id: "1", note: null },
+    { id: "4", note: "n" },
+  ]);
+});
+
+serviceTest("a table is made although the first rows have no column for it", async (rig) => {
+  const sink = await rig.sink();
+  const first = await rig.writeEpoch(sink, "SELECT 1 AS xmin");
+  assert.equal(first?.count, 1);
+  assert.equal(await rig.writeEpoch(sink, "SELECT 1 AS id"), undefined);
+  assert.equal((await rig.select(`SELECT * FROM ${rig.schema}.events`)).length, 1);
+});
+
 serviceTest("rows without a number come back as JSON", async (rig) => {
   await rig.execute("CREATE TABLE events (id int PRIMARY KEY, qty int CHECK (qty > 0))");
   const sink = await rig.sink();

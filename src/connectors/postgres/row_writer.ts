@@ -69,6 +69,8 @@ class RowWriter {
   async write(): Promise<void> {
     const { connection, plan, expectBadRows } = this.#job;
     await this.#reject(expectBadRows ? [...plan.casts, ...plan.checks] : plan.casts);
+    // Then all rows are refused.
+    if (plan.columns.length === 0) return;
     // Part of the first statement: an answer of its own would be waited for.
     if (!await this.#loaded("SAVEPOINT flow_batch; ")) {
       const more = !expectBadRows && await this.#reject(plan.checks);

@@ -24,7 +24,7 @@ import { deadLetterTable, ensureDeadLetterTable, insertDeadLetters } from "./dea
 import { ensureOffsetsTable, moveOffsets, readOffsets } from "./offsets.ts";
 import { isConnectionLoss, isTableChange, toPostgresError } from "./postgres_error.ts";
 import { writeRows } from "./row_writer.ts";
-import { addColumns, createSchema, createTable } from "./target_table.ts";
+import { addColumns, createSchema, createTable, unmakable } from "./target_table.ts";
 import { BEGIN, notCommitted, outcomeUnknown } from "./transaction.ts";
 import { postgresWidener, widenColumns } from "./widening.ts";
 import { planWrite, type WritePlan } from "./write_plan.ts";
@@ -318,6 +318,7 @@ export class PostgresSink implements Sink {
       create,
       known: () => Promise.resolve(create && (this.#hasWritten || this.#wroteInEpoch)),
       read: () => readTable(connection, this.#table),
+      unmakable,
       makeTable: async (columns, primaryKey) => {
         const { schema } = this.#table;
         if (schema !== undefined && await createSchema(connection, schema)) {

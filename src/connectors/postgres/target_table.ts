@@ -1,14 +1,24 @@
 import type { TableRef } from "../../core/connector.ts";
-import { FlowError } from "../../core/error.ts";
 import { type Column, quoteIdentifier, quoteLiteral } from "../../core/schema.ts";
 import { MADE_BY_FLOW } from "../_sql/widening.ts";
-import { qualifiedName, shownName } from "./catalog.ts";
+import { qualifiedName } from "./catalog.ts";
 import { PostgresConnection } from "./connection.ts";
 import { isServerError } from "./postgres_error.ts";
 import { postgresType } from "./type_map.ts";
 
 /** Longest name; Postgres cuts longer ones without an error. */
 export const MAX_NAME_BYTES = 63;
+
+/** Names that columns of the system have in every table. */
+const SYSTEM_COLUMNS = new Set(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"]);
+
+/** Why no table can have a column of that name; `undefined` when one can. */
+export function unmakable(name: string): string | undefined {
+  if (SYSTEM_COLUMNS.has(name)) return "is the name of a system column of Postgres";
+  return new TextEncoder().encode(name).length > MAX_NAME_BYTES
+    ? `has a name of more than ${MAX_NAME_BYTES} bytes, which Postgres would cut`
+    : undefined;
+}
 
 /** Creates the table from a batch's columns, `keys` being its primary key. Within the open transaction. */
 export async function createTable(
@@ -17,7 +27,7 @@ export async function createTable(
   columns: readonly Column[],
   keys: readonly string[],
 ): Promise<void> {
-  const definitions = columns.map((column) => definition(table, column));
+  const definitions = columns.map((column) => definition(column));
   if (keys.length > 0) definitions.push(`PRIMARY KEY (${keys.map(quoteIdentifier).join(", ")})`);
   await connection.query(
     `CREATE TABLE IF NOT EXISTS ${qualifiedName(table)} (${definitions.join(", ")})`,
@@ -31,7 +41,7 @@ export async function addColumns(
   table: TableRef,
   columns: readonly Column[],
 ): Promise<void> {
-  const added = columns.map((column) => `ADD COLUMN IF NOT EXISTS ${definition(table, column)}`);
+  const added = columns.map((column) => `ADD COLUMN IF NOT EXISTS ${definition(column)}`);
   await connection.query(`ALTER TABLE ${qualifiedName(table)} ${added.join(", ")}`);
   await markColumns(connection, table, columns);
 }
@@ -76,19 +86,6 @@ export async function createSchema(
   return true;
 }
 
-function definition(table: TableRef, column: Column): string {
-  if (new TextEncoder().encode(column.name).length > MAX_NAME_BYTES) {
-    throw new FlowError(
-      `cannot create the column "${column.name}" in ${
-        shownName(table)
-      }: Postgres cuts names after ${MAX_NAME_BYTES} bytes`,
-      {
-        code: "target_column_name_too_long",
-        domain: "user",
-        hint: "give the column a shorter name with [transform] sql",
-        details: { table: shownName(table), column: column.name },
-      },
-    );
-  }
+function definition(column: Column): string {
   return `${quoteIdentifier(column.name)} ${postgresType(column.type)}`;
 }

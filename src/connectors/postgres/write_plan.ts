@@ -61,6 +61,15 @@ export function planWrite(
     checks.push(...checksOf(column, target, wire));
     return { target, wire };
   });
+  for (const { column, reason } of shaped.refused) {
+    casts.push({
+      condition: `${quoteIdentifier(column.name)} IS NOT NULL`,
+      reason: quoteLiteral(`column "${column.name}" ${reason}`),
+    });
+  }
+  if (columns.length === 0) {
+    casts.push({ condition: "true", reason: quoteLiteral("the row has no column for the table") });
+  }
   return { table: names.table, columns, casts, checks, keys };
 }
 

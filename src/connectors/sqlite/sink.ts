@@ -1,3 +1,4 @@
+import { realPath } from "../_sql/file_path.ts";
 import type { Batch, RejectedRows } from "../../core/batch.ts";
 import type { DeadLetter } from "../../core/dead_letter.ts";
 import { FlowError } from "../../core/error.ts";
@@ -38,7 +39,7 @@ export class SqliteSink implements Sink {
 
   constructor(options: SqliteSinkOptions) {
     this.#options = options;
-    this.exclusiveFile = options.path;
+    this.exclusiveFile = realPath(options.path);
     this.targetId = `sqlite:${options.path}:${options.table}`;
   }
 
