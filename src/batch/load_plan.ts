@@ -1,9 +1,9 @@
 import type { Dialect } from "../core/database.ts";
 import { appendStatement } from "./append.ts";
 import { Binder, type BoundQuery, type Statement } from "./binder.ts";
-import type { LoadContext } from "./load_context.ts";
+import type { LoadContext, ResolvedTarget } from "./load_context.ts";
 import type { LoadSessions, PreparedLoad } from "./prepare_load.ts";
-import { projection } from "./projection.ts";
+import { type ProjectedColumn, projection } from "./projection.ts";
 import { limitedTo, type StoredWatermark } from "./watermark.ts";
 
 /** Rows of another database, which come by the bulk way of the target's. */
@@ -25,6 +25,8 @@ export interface StagePlan {
 export type LoadPlan =
   | {
     readonly by: "append";
+    /** Set where the query reads the table that is emptied. */
+    readonly stage: StagePlan | undefined;
     /** Empties the table before. */
     readonly empty: string | undefined;
     readonly insert: Statement | BulkLoad;
@@ -68,32 +70,63 @@ export function planLoad(
   const { mode } = target.spec;
   const isSameDatabase = from === to;
   const isKeyless = mode === "incremental" && target.keys.length === 0;
-  if (mode === "append" || mode === "truncate" || isKeyless) {
-    const insert = isSameDatabase
-      ? appendStatement(dialect, { target, query, pairs, batchId, startedMicros })
-      : { bulk: query, into: target.table };
-    const empty = mode === "truncate" ? dialect.emptyTable(target.table) : undefined;
-    return { by: "append", empty, insert };
-  }
   let stages = 0;
   const newStage = () => `flow_stage_${batchId.slice(0, 8)}_${stages += 1}`;
+  const inside = isSameDatabase ? projected(prepared, query, dialect) : undefined;
+  const readsTarget = mentionsTable(query.text, target.spec.table.ref.name);
+  if (mode === "append" || mode === "truncate" || isKeyless) {
+    const empty = mode === "truncate" ? dialect.emptyTable(target.table) : undefined;
+    const appended = { target, query, pairs, batchId, startedMicros };
+    if (inside === undefined) {
+      return { by: "append", stage: undefined, empty, insert: { bulk: query, into: target.table } };
+    }
+    if (empty === undefined || !readsTarget) {
+      const insert = appendStatement(dialect, appended);
+      return { by: "append", stage: undefined, empty, insert };
+    }
+    const { stage, relation } = staged(newStage(), []);
+    const rows = { text: `SELECT * FROM ${relation}`, values: {} };
+    const insert = appendStatement(dialect, { ...appended, query: rows, pairs: asStaged(target) });
+    return { by: "append", stage, empty, insert };
+  }
   const by = mode === "scd2" ? "scd2" : "merge";
   const context = { session: to, target, batchId, startedMicros, newStage };
-  const inside = isSameDatabase ? projected(prepared, query, dialect) : undefined;
-  if (inside !== undefined && dialect.stableReads && inside.params.length === 0) {
+  const isStable = dialect.stableReads && !readsTarget;
+  if (inside !== undefined && isStable && inside.params.length === 0) {
     return { by, stage: undefined, context: { ...context, relation: `(${inside.sql})` } };
   }
-  const name = newStage();
-  const relation = dialect.stageName(name);
-  const columns = target.columns.map((column) => dialect.quote(column.name)).join(", ");
-  const stage = {
-    create: dialect.createStage(name, target.columns, target.keys),
-    fill: inside === undefined
-      ? { bulk: query, into: relation }
-      : { ...inside, sql: `INSERT INTO ${relation} (${columns}) ${inside.sql}` },
-    refresh: dialect.refreshStatistics?.(relation),
-  };
+  const { stage, relation } = staged(newStage(), target.keys);
   return { by, stage, context: { ...context, relation } };
+
+  function staged(name: string, keys: readonly string[]) {
+    const relation = dialect.stageName(name);
+    const columns = target.columns.map((column) => dialect.quote(column.name)).join(", ");
+    const stage: StagePlan = {
+      create: dialect.createStage(name, target.columns, keys),
+      fill: inside === undefined
+        ? { bulk: query, into: relation }
+        : { ...inside, sql: `INSERT INTO ${relation} (${columns}) ${inside.sql}` },
+      refresh: dialect.refreshStatistics?.(relation),
+    };
+    return { stage, relation };
+  }
+}
+
+/**
+ * True when the text has the name of the table as a word, whatever its case. What only looks like it costs a stage; a query that reads the table while
+ * its rows change would lose rows.
+ */
+function mentionsTable(text: string, table: string): boolean {
+  const name = RegExp.escape(table);
+  return new RegExp(`(?<![\\p{L}\\p{N}_])${name}(?![\\p{L}\\p{N}_])`, "iu").test(text);
+}
+
+/** Rows of a stage have the target's types already. */
+function asStaged({ columns }: ResolvedTarget): readonly ProjectedColumn[] {
+  return columns.map((column) => ({
+    from: column,
+    to: { ...column, nullable: true, normalizers: [] },
+  }));
 }
 
 /** The query with the target's columns, for statements within its database. */

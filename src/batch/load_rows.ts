@@ -90,6 +90,7 @@ class RowLoad {
 
   async #execute(plan: LoadPlan): Promise<LoadCounts> {
     const { to, restateFromMicros } = this.#request;
+    if (plan.stage !== undefined) await this.#stage(plan.stage);
     if (plan.by === "append") {
       if (plan.empty !== undefined) await to.run(plan.empty);
       const { insert } = plan;
@@ -99,7 +100,6 @@ class RowLoad {
           : await to.run(insert.sql, insert.params),
       };
     }
-    if (plan.stage !== undefined) await this.#stage(plan.stage);
     if (plan.by === "merge") return await applyMerge(plan.context);
     return await applyScd2(
       plan.context,

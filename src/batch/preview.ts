@@ -137,13 +137,18 @@ function runStatements(
 
 function planStatements(plan: LoadPlan, from: Dialect): readonly string[] {
   const loaded = (load: Statement | BulkLoad) => "bulk" in load ? bulkText(load, from) : load.sql;
-  if (plan.by === "append") {
-    return [...(plan.empty === undefined ? [] : [plan.empty]), loaded(plan.insert)];
-  }
-  const { stage, context } = plan;
+  const { stage } = plan;
   const staging = stage === undefined
     ? []
     : [stage.create, loaded(stage.fill), ...(stage.refresh === undefined ? [] : [stage.refresh])];
+  if (plan.by === "append") {
+    return [
+      ...staging,
+      ...(plan.empty === undefined ? [] : [plan.empty]),
+      loaded(plan.insert),
+    ];
+  }
+  const { context } = plan;
   if (plan.by === "scd2") {
     return [...staging, ...scd2Statements(context, {}).map(({ sql }) => sql)];
   }
