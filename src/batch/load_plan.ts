@@ -1,3 +1,4 @@
+import type { TableRef } from "../core/connector.ts";
 import type { Dialect } from "../core/database.ts";
 import { appendStatement } from "./append.ts";
 import { Binder, type BoundQuery, type Statement } from "./binder.ts";
@@ -73,7 +74,7 @@ export function planLoad(
   let stages = 0;
   const newStage = () => `flow_stage_${batchId.slice(0, 8)}_${stages += 1}`;
   const inside = isSameDatabase ? projected(prepared, query, dialect) : undefined;
-  const readsTarget = mentionsTable(query.text, target.spec.table.ref.name);
+  const readsTarget = mentionsTable(query.text, target.spec.table.ref);
   if (mode === "append" || mode === "truncate" || isKeyless) {
     const empty = mode === "truncate" ? dialect.emptyTable(target.table) : undefined;
     const appended = { target, query, pairs, batchId, startedMicros };
@@ -113,12 +114,16 @@ export function planLoad(
 }
 
 /**
- * True when the text has the name of the table as a word, whatever its case. What only looks like it costs a stage; a query that reads the table while
- * its rows change would lose rows.
+ * True when the text has the name of the table as a word, whatever its case, and not behind the name of another schema. What only looks like it costs a
+ * stage; a query that reads the table while its rows change would lose rows.
  */
-function mentionsTable(text: string, table: string): boolean {
-  const name = RegExp.escape(table);
-  return new RegExp(`(?<![\\p{L}\\p{N}_])${name}(?![\\p{L}\\p{N}_])`, "iu").test(text);
+function mentionsTable(text: string, { schema, name }: TableRef): boolean {
+  const word = `(?<![\\p{L}\\p{N}_])${RegExp.escape(name)}(?![\\p{L}\\p{N}_])`;
+  const qualified = new RegExp(`(?:([\\p{L}\\p{N}_$]+)["\`]?\\s*\\.\\s*["\`]?)?${word}`, "giu");
+  return [...text.matchAll(qualified)].some(([, qualifier]) =>
+    qualifier === undefined || schema === undefined ||
+    qualifier.toLowerCase() === schema.toLowerCase()
+  );
 }
 
 /** Rows of a stage have the target's types already. */
