@@ -1,5 +1,5 @@
+import { closest, distance } from "fastest-levenshtein";
 import { isAbsolute, normalize, resolve } from "node:path";
-import { nearestName } from "../config/key_names.ts";
 import { FlowError } from "../core/error.ts";
 import { type Denied, type ListKind, subtract } from "./permission_lists.ts";
 
@@ -137,7 +137,8 @@ function longFlag(argument: string): Flag[] | undefined {
   const [, verb, kind = "", list] = /^--(allow|deny)-([^=]*)(?:=(.*))?$/s.exec(argument) ?? [];
   if (verb === undefined) return undefined;
   if (!isFlagKind(kind)) {
-    const near = nearestName(kind, [...LIST_KINDS, ...NEVER_KINDS, "all"]);
+    const nearest = closest(kind, [...LIST_KINDS, ...NEVER_KINDS, "all"]);
+    const near = distance(kind, nearest) <= 2 ? nearest : undefined;
     throw invalid(
       `${argument} is not a permission flag`,
       near !== undefined
