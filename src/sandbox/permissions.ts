@@ -1,3 +1,4 @@
+import { closest, distance } from "fastest-levenshtein";
 import { isAbsolute, normalize, resolve } from "node:path";
 import { FlowError } from "../core/error.ts";
 import { type Denied, type ListKind, subtract } from "./permission_lists.ts";
@@ -136,9 +137,13 @@ function longFlag(argument: string): Flag[] | undefined {
   const [, verb, kind = "", list] = /^--(allow|deny)-([^=]*)(?:=(.*))?$/s.exec(argument) ?? [];
   if (verb === undefined) return undefined;
   if (!isFlagKind(kind)) {
+    const nearest = closest(kind, [...LIST_KINDS, ...NEVER_KINDS, "all"]);
+    const near = distance(kind, nearest) <= 2 ? nearest : undefined;
     throw invalid(
       `${argument} is not a permission flag`,
-      `the kinds are ${[...LIST_KINDS, ...NEVER_KINDS].join(", ")}`,
+      near !== undefined
+        ? `did you mean --${verb}-${near}?`
+        : `the kinds are ${[...LIST_KINDS, ...NEVER_KINDS].join(", ")}`,
     );
   }
   return [{ kind, allow: verb === "allow", list }];

@@ -66,6 +66,13 @@ Deno.test("permission flags: a denied variable leaves all others of the environm
   assert.equal(granted.net, "inherit");
 });
 
+Deno.test("permission flags: a slip of the pen gets the nearest name", () => {
+  assert.throws(() => takePermissionFlags(["--allow-raed=data"]), {
+    code: "permission_flag_invalid",
+    hint: "did you mean --allow-read?",
+  });
+});
+
 const REFUSED: readonly [string, RegExp][] = [
   ["--allow-nett=a", /--allow-nett=a is not a permission flag/],
   ["--allow-read=", /empty entry/],

@@ -229,7 +229,9 @@ export function fileError(path: string, error: unknown): FlowError {
   const flag = error instanceof Deno.errors.NotCapable
     ? /--allow-\w+/.exec(error.message)?.[0]
     : undefined;
-  return new FlowError(`cannot use '${path}': ${describeError(error)}`, {
+  // Deno's own words advise flags of `deno run` or `deno compile`, which users of flow do not type.
+  const reason = flag === undefined ? describeError(error) : "flow is not permitted to";
+  return new FlowError(`cannot use '${path}': ${reason}`, {
     code: flag === undefined ? "file_unreadable" : "permission_denied",
     domain: "user",
     hint: flag === undefined

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ROW_COLUMN } from "../../core/batch.ts";
 import { quoteLiteral } from "../../core/schema.ts";
 import { objectStoreLocalConnector } from "./connector.ts";
+import { fileError } from "./byte_stream.ts";
 import { uuidV7 } from "./durable_file.ts";
 import { type FileRig, fileTest } from "./test_rig.ts";
 
@@ -252,4 +253,12 @@ Deno.test("uuidV7 sorts by time, also within a millisecond and when the clock go
   assert.equal(new Set(made).size, made.length);
   assert.deepEqual(made, made.toSorted());
   assert.match(made[0] ?? "", new RegExp(`^${UUID}$`));
+});
+
+Deno.test("a file that may not be read is told with flow's own flag only", () => {
+  const advice = 'Requires read access to "/x", specify the required permissions during ' +
+    "compilation using `deno compile --allow-read`";
+  const { message, hint } = fileError("/x", new Deno.errors.NotCapable(advice));
+  assert.equal(message, "cannot use '/x': flow is not permitted to");
+  assert.equal(hint, "start flow with --allow-read=/x");
 });
