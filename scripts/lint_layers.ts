@@ -32,6 +32,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "connectors/*": CONNECTOR,
   "app.ts": EVERYTHING,
   "app_batch.ts": EVERYTHING,
+  "app_export.ts": EVERYTHING,
   "app_files.ts": EVERYTHING,
   "app_session.ts": EVERYTHING,
   "app_sql.ts": EVERYTHING,

@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import { arrowColumns } from "./app_export.ts";
 import { registerFile } from "./app_files.ts";
 import type { FileFormat } from "./connectors/object_store_local/file_format.ts";
 import type { Column } from "./core/schema.ts";
@@ -107,9 +108,9 @@ class TableResult implements SqlResult {
   async toArrow(): Promise<Table> {
     const { ArrowStream } = await import("./sql/arrow_export.ts");
     const { tableFromIPC } = await import("apache-arrow");
-    const stream = new ArrowStream(this.columns);
     const pieces: Uint8Array[] = [];
     const query = `SELECT * FROM ${this.#table}`;
+    const stream = new ArrowStream(await arrowColumns(this.#session, query, this.columns));
     for await (const piece of stream.rows(this.#session, query)) pieces.push(piece);
     pieces.push(stream.end());
     return tableFromIPC(pieces);

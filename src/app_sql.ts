@@ -4,6 +4,7 @@ import { FlowError } from "./core/error.ts";
 import type { RunHooks } from "./core/request.ts";
 import { type Column, quoteIdentifier } from "./core/schema.ts";
 import type { Engine, Session } from "./core/session.ts";
+import { arrowColumns, hasWideIntegers, parquetExport } from "./app_export.ts";
 import { registerFile } from "./app_files.ts";
 import { jsonRow } from "./formats/json_text.ts";
 import { createEngine } from "./sql/engine.ts";
@@ -165,7 +166,7 @@ async function render(
     case "csv":
       return await renderCsv(result, session, output);
     case "arrow":
-      return await renderArrow(result, session, output);
+      return await renderArrow(result, session, engine, output);
     case "parquet":
       return await renderParquet(result, session, engine, output);
   }
@@ -217,34 +218,52 @@ async function renderCsv(
 }
 
 async function renderArrow(
-  { columns, pieces }: QueryResult,
-  session: Session,
-  output: Output,
-): Promise<void> {
-  // A large library, loaded only for this.
-  const { ArrowStream } = await import("./sql/arrow_export.ts");
-  const stream = new ArrowStream(columns);
-  for await (const piece of pieces) {
-    for await (const bytes of stream.rows(session, piece)) await output(bytes);
-  }
-  await output(stream.end());
-}
-
-async function renderParquet(
-  { columns, pieces, isWhole }: QueryResult,
+  result: QueryResult,
   session: Session,
   engine: Engine,
   output: Output,
 ): Promise<void> {
-  if (isWhole) {
-    for await (const piece of pieces) await copyParquet(session, piece, output);
-    return;
+  // A large library, loaded only for this.
+  const { ArrowStream } = await import("./sql/arrow_export.ts");
+  const write = async (columns: readonly Column[], pieces: AsyncIterable<string>) => {
+    const stream = new ArrowStream(columns);
+    for await (const piece of pieces) {
+      for await (const bytes of stream.rows(session, piece)) await output(bytes);
+    }
+    await output(stream.end());
+  };
+  if (!hasWideIntegers(result.columns)) return await write(result.columns, result.pieces);
+  const all = await collected(result, session, engine);
+  await write(await arrowColumns(session, all, result.columns), only(all));
+}
+
+async function renderParquet(
+  result: QueryResult,
+  session: Session,
+  engine: Engine,
+  output: Output,
+): Promise<void> {
+  const { columns, pieces, isWhole } = result;
+  // A Parquet file ends with the index of all its parts.
+  const whole = isWhole && !hasWideIntegers(columns)
+    ? pieces
+    : only(await collected(result, session, engine));
+  for await (const piece of whole) {
+    await copyParquet(session, await parquetExport(session, piece, columns), output);
   }
-  // A Parquet file ends with the index of all its parts: the rows wait in a table, which the engine keeps on disk when it grows.
+}
+
+/** A query of all rows, which wait in a table: the engine keeps it on disk when it grows. */
+async function collected(
+  { columns, pieces }: QueryResult,
+  session: Session,
+  engine: Engine,
+): Promise<string> {
   const table = engine.newName("result");
-  await session.run(`CREATE TABLE ${table} AS ${emptyRows(columns)}`);
+  const numbered = columns.map(({ type }, at) => ({ name: `c${at}`, type }));
+  await session.run(`CREATE TABLE ${table} AS ${emptyRows(numbered)}`);
   for await (const piece of pieces) await session.run(`INSERT INTO ${table} ${piece}`);
-  await copyParquet(session, `SELECT * FROM ${table}`, output);
+  return `SELECT * FROM ${table}`;
 }
 
 async function copyParquet(session: Session, query: string, output: Output): Promise<void> {

@@ -25,9 +25,9 @@ interface EveryPipeline {
   readonly dependsOn?: readonly (string | DeclaredPipeline)[];
   /** How old their last success may be (s); default: it must be of today. */
   readonly upstreamFreshnessSeconds?: number;
-  /** Attempts after a failure; default: one attempt. */
+  /** Attempts after a failure that may pass by itself; default: one attempt. */
   readonly retry?: RetryOptions;
-  /** Where the query runs; default: the connection of the first target. */
+  /** Where the query runs; default: the connection of the targets, where all have the same. */
   readonly sourceConnection?: DatabaseConnectionInput;
   /** Where the table is; default: the connection named `default`. */
   readonly targetConnection?: DatabaseConnectionInput;

@@ -197,7 +197,9 @@ export const declaredPipeline = v.strictObject({
       v.description("with source_table: column of the target = column of the source"),
     ),
   ),
-  source_connection: connection("where the query runs; default: the first target's connection"),
+  source_connection: connection(
+    "where the query runs; default: the connection of the targets, where all have the same",
+  ),
   target_connection: connection("where the table is; default: the connection named default"),
   parameters: v.optional(
     v.pipe(v.record(v.string(), parameter), v.description("values for $name in the query")),
@@ -211,7 +213,9 @@ export const declaredPipeline = v.strictObject({
     "how old their success may be (s); default: it must be of today",
     1,
   ),
-  retry: v.optional(v.pipe(retry, v.description("attempts after a failure; default: one attempt"))),
+  retry: v.optional(
+    v.pipe(retry, v.description("attempts after a failure that may pass; default: one attempt")),
+  ),
   continue_on_failure: flag("go on with the other targets when one failed (default false)"),
 });
 

@@ -98,6 +98,42 @@ testEach("sql writes Arrow and Parquet that others can read", async (program) =>
   });
 });
 
+testEach(
+  "sql writes integers of 128 bits exactly, as text where 38 digits do not suffice",
+  async (program) => {
+    await inDirectory({}, async (cwd) => {
+      const long = "170141183460469231731687303715884105727";
+      const query = `SELECT sum(x) AS s, max(${long}::HUGEINT) AS h, {'a': sum(x)} AS fits, ` +
+        `{'a': max(${long}::HUGEINT)} AS long FROM (VALUES (9007199254740993::BIGINT), (0)) AS t(x)`;
+      await Deno.writeFile(
+        `${cwd}/rows.parquet`,
+        await bytesOf(program, ["sql", query, "--format=parquet"], cwd),
+      );
+      const back = await flow(
+        program,
+        [
+          "sql",
+          "SELECT s, typeof(s) AS ts, h, typeof(h) AS th, fits.a AS f, long FROM rows",
+          "--register=rows=rows.parquet",
+          "--format=csv",
+        ],
+        { cwd },
+      );
+      assert.equal(
+        back.stdout,
+        "s,ts,h,th,f,long\n" +
+          `9007199254740993,"DECIMAL(38,0)",${long},VARCHAR,9007199254740993,"{""a"":${long}}"\n`,
+      );
+      const arrow = tableFromIPC(await bytesOf(program, ["sql", query, "--format=arrow"], cwd));
+      assert.deepEqual(arrow.schema.fields.slice(0, 2).map(({ type }) => `${type}`), [
+        "Decimal[38e0]",
+        "Utf8",
+      ]);
+      assert.equal(arrow.getChild("h")?.get(0), long);
+    });
+  },
+);
+
 testEach("sql takes the query from a file", async (program) => {
   await inDirectory(FILES, async (cwd) => {
     const args = ["sql", "--file", "q.sql", "--register=orders=orders.csv", "--format=csv"];

@@ -88,12 +88,30 @@ export function parquetQuery(batch: Batch, columns: readonly Column[], where: st
     batch,
     columns.map(({ name, type }) => {
       const column = quoteIdentifier(name);
-      if (hasUnion(parseType(type))) return `${jsonValue(column, type)} AS ${column}`;
-      const exact = exactType(type);
-      return exact === type ? column : `CAST(${column} AS ${exact}) AS ${column}`;
+      return `${parquetValue(column, type)} AS ${column}`;
     }),
     where,
   );
+}
+
+/** The value of a column of this type as {@link parquetQuery} has it. */
+export function parquetValue(column: string, type: string): string {
+  if (hasUnion(parseType(type))) return jsonValue(column, type);
+  const exact = exactType(type);
+  return exact === type ? column : `CAST(${column} AS ${exact})`;
+}
+
+/** The value as text: what to write where {@link parquetMisfit} holds. */
+export function parquetText(column: string, type: string): string {
+  return parseType(type).kind === "scalar" ? `CAST(${column} AS VARCHAR)` : jsonValue(column, type);
+}
+
+/** The condition under which {@link parquetValue} fails: an integer, also a nested one, has more than 38 digits. `undefined`: never. */
+export function parquetMisfit(column: string, type: string): string | undefined {
+  if (!/\bU?HUGEINT\b/.test(type) || hasUnion(parseType(type))) return undefined;
+  const exact = `TRY_CAST(${column} AS ${exactType(type)})`;
+  // In a nested value only the integer becomes NULL.
+  return `(${exact}::VARCHAR IS DISTINCT FROM ${column}::VARCHAR)`;
 }
 
 /** For Parquet columns: the rows whose integer is too long for DECIMAL(38,0). */
