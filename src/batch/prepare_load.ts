@@ -9,6 +9,7 @@ import { type BoundQuery, boundStatement } from "./binder.ts";
 import { ColumnNames } from "./column_names.ts";
 import type { ResolvedTarget } from "./load_context.ts";
 import { metadataRef } from "./metadata.ts";
+import { namedColumns } from "./named_columns.ts";
 import { pairColumns, type ProjectedColumn } from "./projection.ts";
 import {
   describableQuery,
@@ -59,21 +60,22 @@ export function loadName(spec: BatchSpec, target: BatchTarget): string {
  */
 export async function prepareLoad(
   spec: BatchSpec,
-  target: BatchTarget,
+  given: BatchTarget,
   { from, to }: LoadSessions,
 ): Promise<PreparedLoad> {
   refuseEndingStatements(spec, to.dialect);
   const notices: string[] = [];
-  const text = sourceText(spec, target, from.dialect);
+  const text = sourceText(spec, given, from.dialect);
   const { sql, params } = boundStatement(from.dialect, describableQuery(spec, text));
   const queryColumns = await from.describe(sql, params);
   refuseSameNames(spec.name, queryColumns, { from, to });
-  const table = await to.table(target.table.ref);
+  const table = await to.table(given.table.ref);
   const declared = declaredColumns(
-    target,
-    givenColumns(target, queryColumns).map((column) => knownThere(column, { from, to })),
+    given,
+    givenColumns(given, queryColumns).map((column) => knownThere(column, { from, to })),
     new ColumnNames(to.dialect, table?.columns ?? []),
   );
+  const target = namedColumns(spec.name, given, declared, to.dialect);
   const { pairs, ignored } = pairColumns(spec.name, declared, queryColumns);
   if (ignored.length > 0) {
     const reason = target.table.columns.length > 0

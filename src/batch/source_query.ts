@@ -4,6 +4,7 @@ import type { Dialect } from "../core/database.ts";
 import { FlowError } from "../core/error.ts";
 import type { Column } from "../core/schema.ts";
 import type { Binder, BoundQuery, BoundValue } from "./binder.ts";
+import { missingColumnHint } from "./named_columns.ts";
 import { isNumberType } from "./type_relation.ts";
 import { sortableColumn, type StoredWatermark, type WatermarkColumns } from "./watermark.ts";
 
@@ -110,9 +111,7 @@ function columnNamed(spec: BatchSpec, columns: readonly Column[], name: string):
   throw new FlowError(`the query of pipeline '${spec.name}' gives no column '${name}'`, {
     code: "incremental_column_missing",
     domain: "user",
-    hint: `it gives ${
-      columns.map((column) => column.name).join(", ")
-    }; add the column to the query`,
+    hint: missingColumnHint(name, columns),
     details: { pipeline: spec.name, column: name },
   });
 }

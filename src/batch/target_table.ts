@@ -155,7 +155,8 @@ function evolveTable(
   const conflicts: string[] = [];
   const skipped: string[] = [];
   const evolves = target.onDrift === "evolve";
-  for (const column of columns) {
+  for (const declared of columns) {
+    const column = indexed.has(declared.name) ? asKey(dialect, declared) : declared;
     const there = inTable.get(column.name);
     if (there === undefined) {
       if (evolves) {
@@ -191,6 +192,12 @@ function evolveTable(
   }
   if (found.length > 0) throw driftError(target, text);
   return { ddl, skipped, notices: ddl.map((statement) => `the table was changed: ${statement}`) };
+}
+
+/** The column with the length that its text gets in a key. */
+function asKey({ keyTextLength }: Dialect, column: DeclaredColumn): DeclaredColumn {
+  const isLimited = column.type === "VARCHAR" && keyTextLength !== undefined;
+  return isLimited ? { maxLength: keyTextLength, ...column } : column;
 }
 
 /** The columns that flow itself keeps in the table. A table of unversioned rows does not become one of versions by the way. */

@@ -43,6 +43,8 @@ export interface Dialect {
     type: string,
     options?: { readonly maxLength?: number; readonly key?: boolean },
   ): string;
+  /** How long text of a key is where nothing is said (characters), as `columnType` makes it; absent where it has no limit. */
+  readonly keyTextLength?: number;
   /** The value as the engine type: exact, or an error of the statement. Used for projections of queries to declared columns. */
   cast(expression: TypedExpression, type: string): string;
   /** The value as a type of the database's own (the name of a `Column.ownType`): exact, or an error of the statement. Absent where there are no such types. */

@@ -8,7 +8,7 @@ import { canonicalType, decimalSize, integerRange } from "../../core/engine_type
 import { keptType } from "../_sql/kept_type.ts";
 import { exactCast, normalized } from "./dialect_cast.ts";
 import { exactText, rowHash, withValue } from "./dialect_text.ts";
-import { mysqlType } from "./type_map.ts";
+import { KEY_CHARACTERS, mysqlType } from "./type_map.ts";
 
 /** What an index of 3072 bytes holds of text. */
 const INDEX_CHARACTERS = 700;
@@ -42,6 +42,7 @@ export const mysqlDialect: Dialect = {
   tableName,
   placeholder: () => "?",
   columnType: mysqlType,
+  keyTextLength: KEY_CHARACTERS,
   cast: exactCast,
   normalize: normalized,
   // The first part sees what the text of a FLOAT does not show, the second what a collation takes for equal.

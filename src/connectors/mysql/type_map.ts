@@ -20,7 +20,7 @@ export const COMMENT_TIMESTAMPTZ = "flow:timestamptz";
 export const COMMENT_UUID = "flow:uuid";
 
 /** Longest text of a key where the definition gives none: three such columns fit one index of 3072 bytes. */
-const KEY_CHARACTERS = 255;
+export const KEY_CHARACTERS = 255;
 /** The longest VARCHAR that leaves room for others: all columns of a row share 65535 bytes. */
 const LONGEST_VARCHAR = 8_000;
 
