@@ -25,6 +25,12 @@ export async function definitionInput(
         "give either --module M or FILE.toml",
       );
     }
+    if (/\.toml$/i.test(flags.module)) {
+      throw usageError(
+        `'${flags.module}' is a TOML file, not a module`,
+        "give it by itself, without --module",
+      );
+    }
     const definitions = await loadUserModule(flags.module, permissions, { signal });
     return { from: "module", module: flags.module, definitions };
   }

@@ -69,6 +69,10 @@ const USAGE_ERRORS: readonly (readonly [line: string, stderr: string])[] = [
     "error: 'pipelines.ts' is a module, not a TOML file\nhint: give it as --module pipelines.ts\n",
   ],
   [
+    "consume --module p.toml orders",
+    "error: 'p.toml' is a TOML file, not a module\nhint: give it by itself, without --module\n",
+  ],
+  [
     "consume --module m.ts a b",
     "error: 'flow consume' runs one pipeline, but 2 are named: a, b\nhint: start a flow consume for each\n",
   ],
